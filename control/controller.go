@@ -1,0 +1,56 @@
+package control
+
+import (
+	"time"
+
+	"github.com/setpointhq/setpoint/resource"
+)
+
+// Controller is a compare over objects of one kind: what an author's function becomes, with how it is to be run. Make one with
+// [Kind.Driver] or [Kind.Controller].
+type Controller struct {
+	name   string
+	writer string
+	kind   *resource.Definition
+	driver bool
+	run    func(*Turn) Outcome
+
+	workers   int
+	deadline  time.Duration
+	base, cap time.Duration
+}
+
+// ControllerOption tunes how a controller runs.
+type ControllerOption func(*Controller)
+
+// Workers sets how many turns of a controller run at once, never two for one object. The default is 4.
+func Workers(n int) ControllerOption { return func(c *Controller) { c.workers = max(1, n) } }
+
+// TurnDeadline sets how long a turn may take before its worker is reported as stuck and replaced. Turns call nothing, so
+// the default of 10 s is long.
+func TurnDeadline(d time.Duration) ControllerOption { return func(c *Controller) { c.deadline = d } }
+
+// Backoff sets the window in which failed turns are repeated: from base, doubling, to limit. The default is 100 ms to 1 min.
+func Backoff(base, limit time.Duration) ControllerOption {
+	return func(c *Controller) { c.base, c.cap = base, limit }
+}
+
+func newController(name string, def *resource.Definition, driver bool, run func(*Turn) Outcome, opts []ControllerOption) Controller {
+	c := Controller{
+		name: name, writer: "controller/" + name, kind: def, driver: driver, run: run,
+		workers: 4, deadline: 10 * time.Second, base: 100 * time.Millisecond, cap: time.Minute,
+	}
+	for _, opt := range opts {
+		opt(&c)
+	}
+	return c
+}
+
+// Name is the controller's name, unique in a plane. It is also the finalizer under which it holds objects.
+func (c Controller) Name() string { return c.name }
+
+// Kind is the kind the controller drives or watches.
+func (c Controller) Kind() *resource.Definition { return c.kind }
+
+// IsDriver reports whether the controller is the one that may move its kind's objects between states.
+func (c Controller) IsDriver() bool { return c.driver }

@@ -1,0 +1,138 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/store"
+)
+
+// observe runs an adapter's observer until ctx ends. One that panics or returns early is started again, with backoff.
+func (d *dispatcher) observe(ctx context.Context, o command.Observer) {
+	select {
+	case <-d.engine.ready:
+	case <-ctx.Done():
+		return
+	}
+	for failures := 1; ctx.Err() == nil; failures++ {
+		err := d.observeOnce(ctx, o)
+		if ctx.Err() != nil {
+			return
+		}
+		d.mu.Lock()
+		wait := command.Backoff(d.policy.Base, d.policy.Cap, failures, d.random)
+		d.mu.Unlock()
+		d.engine.log.Error("an observer ended and is started again", "adapter", d.name, "error", err, "in", wait)
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+	}
+}
+
+func (d *dispatcher) observeOnce(ctx context.Context, o command.Observer) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in the observer of adapter %s: %v", d.name, p)
+		}
+	}()
+	return o.Observe(ctx, desk{d})
+}
+
+// desk is a dispatcher as an observer sees it.
+type desk struct{ d *dispatcher }
+
+// Expected lists what is acknowledged and not withdrawn.
+func (k desk) Expected(destination string) []command.Expectation {
+	return k.d.engine.view.Expected(k.d.name, destination)
+}
+
+// lossBatch bounds how many losses one commit records.
+const lossBatch = 64
+
+// Lost records losses, so that the owners' turns decide what follows. Each commit takes along what it can: one that has
+// changed meanwhile does not hold up the others.
+func (k desk) Lost(ctx context.Context, losses []command.Loss) error {
+	byToken := make(map[command.Token]string, len(losses))
+	for _, l := range losses {
+		byToken[l.Token] = l.Reason
+	}
+	lost := k.d.match(byToken)
+	for len(lost) > 0 {
+		n := min(lossBatch, len(lost))
+		if err := k.d.recordLosses(ctx, lost[:n], byToken); err != nil {
+			return err
+		}
+		lost = lost[n:]
+	}
+	return nil
+}
+
+// match finds the acknowledged commands of some tokens. A loss of one whose acknowledgement is not committed yet is kept until it is.
+func (d *dispatcher) match(byToken map[command.Token]string) []command.Command {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	snapshot := d.engine.view.Snapshot()
+	defer snapshot.Close()
+	var lost []command.Command
+	for c := range snapshot.Expected(d.name, "") {
+		if _, ok := byToken[c.Token]; ok {
+			lost = append(lost, *c)
+		}
+	}
+	for slot := range d.unitOf {
+		if c, ok := snapshot.Command(slot); ok && c.Phase.Open() {
+			if reason, ok := byToken[c.Token]; ok {
+				d.losses[c.Token] = reason
+			}
+		}
+	}
+	return lost
+}
+
+func (d *dispatcher) recordLosses(ctx context.Context, lost []command.Command, reasons map[command.Token]string) error {
+	tx := store.Transaction{
+		Writer: store.Writer{Name: "adapter/" + string(d.name)},
+		Cause:  store.Cause{Text: fmt.Sprintf("%d effects no longer hold", len(lost))},
+	}
+	now := d.engine.now()
+	for _, c := range lost {
+		if now.Sub(c.Changed) > repairPause {
+			c.Losses = 0
+		}
+		c.Phase, c.Losses, c.Message, c.Changed = command.Lost, c.Losses+1, reasons[c.Token], now
+		tx.Commands = append(tx.Commands, store.CommandWrite{Expect: c.Revision, Command: c})
+	}
+	receipt, err := d.engine.commit(ctx, tx)
+	switch {
+	case err == nil:
+		return d.engine.view.WaitFor(ctx, receipt.Revision)
+	case !errors.Is(err, store.ErrConflict):
+		return fmt.Errorf("adapter %s: record %d losses: %w", d.name, len(lost), err)
+	case len(lost) == 1:
+		return d.retryLoss(ctx, lost[0], reasons)
+	}
+	for i := range lost {
+		if err := d.recordLosses(ctx, lost[i:i+1], reasons); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// retryLoss looks again at a command that changed while its loss was being recorded.
+func (d *dispatcher) retryLoss(ctx context.Context, c command.Command, reasons map[command.Token]string) error {
+	if !d.engine.catchUp(ctx, &store.CommitError{Err: store.ErrConflict, Actual: c.Revision + 1}) {
+		return ctx.Err()
+	}
+	again := d.match(map[command.Token]string{c.Token: reasons[c.Token]})
+	if len(again) == 0 {
+		return nil
+	}
+	return d.recordLosses(ctx, again, reasons)
+}

@@ -1,0 +1,281 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/queue"
+	"github.com/setpointhq/setpoint/store"
+)
+
+// dispatcher delivers the commands of one adapter: one at a time per unit of order, at most policy.Concurrency at once.
+type dispatcher struct {
+	engine  *Engine
+	name    command.AdapterName
+	adapter command.Adapter
+	policy  command.Policy
+	queue   *queue.Queue[string]
+
+	mu     sync.Mutex
+	random *rand.Rand
+	units  map[string]map[command.Slot]struct{} // the open commands of each unit
+	unitOf map[command.Slot]string
+	losses map[command.Token]string // losses reported before the acknowledgement was committed
+}
+
+func newDispatcher(e *Engine, a AdapterConfig, random *rand.Rand) *dispatcher {
+	p := a.Policy.WithDefaults()
+	return &dispatcher{
+		engine: e, name: a.Name, adapter: a.Adapter, policy: p, random: random,
+		queue: queue.New(queue.Options[string]{
+			Name: string(a.Name), Base: p.Base, Cap: p.Cap, Random: rand.New(rand.NewPCG(random.Uint64(), random.Uint64())),
+		}),
+		units: map[string]map[command.Slot]struct{}{}, unitOf: map[command.Slot]string{}, losses: map[command.Token]string{},
+	}
+}
+
+// follow keeps the index of open commands in step with the feed, and wakes the unit of one that has to be sent.
+func (d *dispatcher) follow(c *command.Command, removed bool) {
+	slot, open := c.Slot, !removed && c.Phase.Open()
+	d.mu.Lock()
+	if unit, ok := d.unitOf[slot]; ok && (!open || unit != c.Unit) {
+		drop(d.units, unit, slot)
+		delete(d.unitOf, slot)
+	}
+	if open {
+		add(d.units, c.Unit, slot)
+		d.unitOf[slot] = c.Unit
+	}
+	if removed {
+		delete(d.losses, c.Token)
+	}
+	d.mu.Unlock()
+	if open {
+		d.queue.Add(c.Unit, queue.Wake{Due: c.NotBefore, Change: true})
+	}
+}
+
+// work takes units until the queue is closed.
+func (d *dispatcher) work(ctx context.Context) {
+	for {
+		item, ok := d.queue.Next(ctx)
+		if !ok {
+			return
+		}
+		d.queue.Done(item.Key, d.deliver(ctx, item.Key))
+	}
+}
+
+// deliver makes one attempt of the oldest command of a unit that is due, and says when the unit is due again.
+func (d *dispatcher) deliver(ctx context.Context, unit string) queue.Verdict {
+	c, next := d.pick(unit)
+	if c == nil {
+		return queue.Verdict{End: queue.Succeeded, Due: next}
+	}
+	result := d.attempt(ctx, *c)
+	if ctx.Err() != nil && result.Outcome == command.OutcomeUnknown {
+		return queue.Verdict{End: queue.Waiting} // cut off by a stop; the row is as it was, and is sent again with its token
+	}
+	if err := d.settle(ctx, *c, result); err != nil {
+		if !errors.Is(err, store.ErrClosed) && ctx.Err() == nil {
+			d.engine.log.Error("a command's result could not be committed; it is sent again with the same token",
+				"adapter", d.name, "key", c.Key, "token", c.Token, "error", err)
+		}
+		return queue.Verdict{End: queue.Failed}
+	}
+	if _, next = d.pick(unit); next.IsZero() {
+		return queue.Verdict{End: queue.Succeeded}
+	}
+	return queue.Verdict{End: queue.Succeeded, Due: next}
+}
+
+// pick returns the oldest open command of a unit that is due, and otherwise when the first will be.
+func (d *dispatcher) pick(unit string) (due *command.Command, next time.Time) {
+	d.mu.Lock()
+	slots := make([]command.Slot, 0, len(d.units[unit]))
+	for s := range d.units[unit] {
+		slots = append(slots, s)
+	}
+	d.mu.Unlock()
+	snapshot := d.engine.view.Snapshot()
+	defer snapshot.Close()
+	now := d.engine.now()
+	for _, s := range slots {
+		c, ok := snapshot.Command(s)
+		if !ok || !c.Phase.Open() || c.Unit != unit {
+			continue
+		}
+		if c.NotBefore.After(now) {
+			next = earliest(next, c.NotBefore)
+			continue
+		}
+		if due == nil || c.Created.Before(due.Created) || c.Created.Equal(due.Created) && c.Key < due.Key {
+			due = c
+		}
+	}
+	if due != nil {
+		next = now
+	}
+	return due, next
+}
+
+// attempt asks the subsystem once: what became of the token, when an earlier end is unknown and it can be asked, and then to do it.
+func (d *dispatcher) attempt(ctx context.Context, c command.Command) command.Result {
+	if !c.Deadline.IsZero() && !d.engine.now().Before(c.Deadline) {
+		return command.Result{Outcome: command.OutcomeRefused, Class: command.Terminal, Message: "its deadline passed before it was done"}
+	}
+	call := command.Call{
+		Token: c.Token, Epoch: d.engine.lease.Epoch, Intent: c.Intent, Key: c.Key, Destination: c.Destination,
+		Request: c.Request, Previous: c.Result, Handle: c.Handle, Attempt: c.Attempt + 1, Object: c.Object,
+	}
+	limited, cancel := context.WithTimeout(ctx, d.policy.Timeout)
+	defer cancel()
+	begun := time.Now()
+	r := d.ask(limited, call, c.Unknown)
+	d.engine.meter.Call(string(d.name), string(r.Outcome), time.Since(begun))
+	return r
+}
+
+func (d *dispatcher) ask(ctx context.Context, call command.Call, lookUp bool) (r command.Result) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.engine.log.Error("panic in an adapter", "adapter", d.name, "key", call.Key, "panic", p, "stack", string(debug.Stack()))
+			r = command.Result{Outcome: command.OutcomeUnknown, Class: command.Ambiguous, Message: fmt.Sprintf("panic in adapter %s: %v", d.name, p)}
+		}
+	}()
+	if l, ok := d.adapter.(command.LookUp); ok && lookUp {
+		r, known, err := l.LookUp(ctx, call)
+		if err != nil {
+			return command.Result{Outcome: command.OutcomeUnknown, Class: command.Ambiguous, Message: "look-up: " + err.Error()}
+		}
+		if known {
+			return r
+		}
+	}
+	return d.adapter.Do(ctx, call)
+}
+
+// settle commits what an attempt came to, in one commit with the owner's next turn where nobody else is at work on it.
+func (d *dispatcher) settle(ctx context.Context, c command.Command, r command.Result) error {
+	next, event := d.after(c, r)
+	l := d.engine.loops[c.Controller]
+	if l != nil && event == nil {
+		if item, free := l.queue.TryAcquire(c.Object); free {
+			replaced := l.guard(item.Key)
+			l.queue.Done(c.Object, l.turn(ctx, c.Object, &next))
+			replaced()
+		}
+	}
+	return d.record(ctx, next, event)
+}
+
+// record commits a result by itself, unless a turn has taken it along or a newer wish has replaced the command.
+func (d *dispatcher) record(ctx context.Context, c command.Command, event *store.Event) error {
+	for range conflictLimit {
+		snapshot := d.engine.view.Snapshot()
+		pending := current(snapshot, &c)
+		snapshot.Close()
+		if !pending {
+			return nil
+		}
+		tx := store.Transaction{
+			Writer:   store.Writer{Name: "adapter/" + string(d.name)},
+			Cause:    store.Cause{Text: "result of " + c.Slot.String()},
+			Commands: []store.CommandWrite{{Expect: c.Revision, Command: c}},
+		}
+		if event != nil {
+			tx.Events = []store.Event{*event}
+		}
+		receipt, err := d.engine.commit(ctx, tx)
+		switch {
+		case err == nil:
+			return d.engine.view.WaitFor(ctx, receipt.Revision)
+		case !errors.Is(err, store.ErrConflict) || !d.engine.catchUp(ctx, err):
+			return err
+		}
+	}
+	return store.ErrConflict
+}
+
+// current reports whether the row that a result is for is still the one in the snapshot: the same intent, not yet settled
+// since the attempt began.
+func current(s snapshotReader, c *command.Command) bool {
+	row, ok := s.Command(c.Slot)
+	return ok && row.Token == c.Token && row.Revision == c.Revision
+}
+
+type snapshotReader interface {
+	Command(command.Slot) (*command.Command, bool)
+}
+
+// after is the command as an attempt leaves it, with the event to record when it is given up.
+func (d *dispatcher) after(c command.Command, r command.Result) (command.Command, *store.Event) {
+	now := d.engine.now()
+	c.Changed, c.Unknown, c.Class, c.Message = now, false, r.Class, r.Message
+	switch r.Outcome {
+	case command.OutcomeDone:
+		return d.done(c, r), nil
+	case command.OutcomeAccepted:
+		c.Phase, c.Handle, c.Class = command.Accepted, r.Handle, ""
+		c.NotBefore = now.Add(max(r.RetryAfter, d.policy.Base))
+		return c, nil
+	case command.OutcomeRefused:
+		switch r.Class {
+		case command.Terminal:
+			c.Phase, c.Attempt = command.Refused, c.Attempt+1
+			return c, d.event(c, "CommandRefused")
+		case command.Stale:
+			// Something newer has been there. If we are still the owner, the owner's turn asks anew, under a higher intent.
+			c.Phase, c.Losses = command.Lost, c.Losses+1
+			return c, nil
+		}
+	case command.OutcomeFailed:
+	default:
+		c.Unknown, c.Class = true, command.Ambiguous
+	}
+	return d.again(c, r, now)
+}
+
+func (d *dispatcher) done(c command.Command, r command.Result) command.Command {
+	c.Phase, c.Result, c.Handle, c.Class, c.Message, c.Attempt = command.Done, r.Body, "", "", "", c.Attempt+1
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if reason, lost := d.losses[c.Token]; lost {
+		delete(d.losses, c.Token)
+		c.Phase, c.Losses, c.Message = command.Lost, c.Losses+1, reason
+	}
+	return c
+}
+
+// again schedules the next attempt, or gives up when the policy is used up.
+func (d *dispatcher) again(c command.Command, r command.Result, now time.Time) (command.Command, *store.Event) {
+	c.Phase = command.Pending
+	if c.Class == "" {
+		c.Class = command.Retry
+	}
+	if c.Class != command.Throttled {
+		c.Attempt++
+	}
+	if d.policy.Exhausted(c.Attempt, c.Created, now) {
+		c.Phase = command.Exhausted
+		return c, d.event(c, "CommandExhausted")
+	}
+	d.mu.Lock()
+	backoff := d.policy.Backoff(max(1, c.Attempt), d.random)
+	d.mu.Unlock()
+	c.NotBefore = now.Add(max(backoff, r.RetryAfter))
+	return c, nil
+}
+
+func (d *dispatcher) event(c command.Command, reason string) *store.Event {
+	return &store.Event{
+		Object: c.Object, UID: c.Owner, Kind: "Warning", Reason: reason,
+		Message: fmt.Sprintf("%s after %d attempts: %s", c.Slot, c.Attempt, c.Message),
+	}
+}

@@ -1,0 +1,239 @@
+package control
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/lifecycle"
+	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/store"
+)
+
+// effects is what a turn has said about the outside.
+type effects struct {
+	writes   []store.CommandWrite
+	declared []command.Slot
+}
+
+// Endpoint is a typed handle on an adapter: Q is what is asked for, R is what is answered, both as JSON objects.
+// The zero Unit orders the commands of each natural key by themselves.
+type Endpoint[Q, R any] struct {
+	Adapter command.AdapterName
+	// Unit, when set, returns the unit of order for a natural key: at most one command of a unit is under way.
+	Unit func(key string) string
+}
+
+// Effect is where an effect stands.
+type Effect[R any] struct {
+	// Result is the last acknowledged answer. It is of the current wish when Done, and of an earlier one, or zero, otherwise.
+	Result  R
+	outcome Outcome
+}
+
+// Done reports whether the effect is as wanted.
+func (e Effect[R]) Done() bool { return e.outcome.AtRest() }
+
+// Outcome is Done, or the wait for the command's result.
+func (e Effect[R]) Outcome() Outcome { return e.outcome }
+
+// EffectOption refines an effect.
+type EffectOption func(*effectOptions)
+
+type effectOptions struct {
+	destination   string
+	deadline      time.Time
+	whileDeleting bool
+}
+
+// At names the destination behind the adapter: an address, a host.
+func At(destination string) EffectOption {
+	return func(o *effectOptions) { o.destination = destination }
+}
+
+// Until sets the moment after which no further attempt is made.
+func Until(deadline time.Time) EffectOption {
+	return func(o *effectOptions) { o.deadline = deadline }
+}
+
+// WhileDeleting keeps an effect that is wanted even while its owner is being deleted. Without it, Ensure on an owner that
+// is being deleted asks for absence.
+func WhileDeleting() EffectOption { return func(o *effectOptions) { o.whileDeleting = true } }
+
+// Ensure asks for an effect by its natural key: want is how it should be, nil that it should not be. It stages a command when
+// the wish is new, when it has changed, or when what was acknowledged has been observed gone, and reports where the effect stands.
+func (e Endpoint[Q, R]) Ensure(t *Turn, key string, want *Q, opts ...EffectOption) Effect[R] {
+	var o effectOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	var request []byte
+	if want != nil && (!t.stored.Deleting() || o.whileDeleting) {
+		encoded, err := json.Marshal(want)
+		if err != nil {
+			t.fail("effect %s/%s: the request cannot be encoded: %w", e.Adapter, key, err)
+			return Effect[R]{outcome: Fail(t.problem)}
+		}
+		request = encoded
+	}
+	unit := key
+	if e.Unit != nil {
+		unit = e.Unit(key)
+	}
+	cmd, outcome := t.ensure(command.Slot{Owner: t.stored.UID, Adapter: e.Adapter, Key: key}, unit, request, o)
+	effect := Effect[R]{outcome: outcome}
+	if len(cmd.Result) > 0 {
+		if err := json.Unmarshal(cmd.Result, &effect.Result); err != nil {
+			t.fail("effect %s/%s: the answer does not fit %T: %w", e.Adapter, key, effect.Result, err)
+		}
+	}
+	return effect
+}
+
+func (t *Turn) ensure(slot command.Slot, unit string, request []byte, o effectOptions) (command.Command, Outcome) {
+	t.effects.declared = append(t.effects.declared, slot)
+	cmd, exists := t.command(slot)
+	switch {
+	case !exists && request == nil:
+		return cmd, Done()
+	case !exists:
+		cmd = command.Command{Slot: slot}
+		return t.wish(cmd, unit, request, o)
+	case !bytes.Equal(cmd.Request, request) || (cmd.Request == nil) != (request == nil) || cmd.Destination != o.destination && request != nil:
+		cmd.Losses, cmd.Attempt = 0, 0
+		return t.wish(cmd, unit, request, o)
+	case cmd.Phase == command.Lost, (cmd.Phase == command.Refused || cmd.Phase == command.Exhausted) && t.retry():
+		return t.wish(cmd, unit, request, o)
+	}
+	return cmd, standing(&cmd)
+}
+
+// standing says how far an unchanged wish has come.
+func standing(c *command.Command) Outcome {
+	ref := resource.Ref{Command: c.Slot.String()}
+	switch c.Phase {
+	case command.Done:
+		return Done()
+	case command.Refused:
+		o := Await("Refused", c.Slot.String()+" refused: "+c.Message, ref)
+		o.class = command.Terminal
+		return o
+	case command.Exhausted:
+		o := Await("Exhausted", c.Slot.String()+" was tried for as long as its policy allows: "+c.Message, ref)
+		o.class = command.Ambiguous
+		return o
+	}
+	if c.Message != "" {
+		o := Await("CommandRetrying", c.Slot.String()+": "+c.Message, ref)
+		o.class = c.Class
+		return o
+	}
+	return Await("CommandPending", "waiting for "+c.Slot.String(), ref)
+}
+
+// repairPause is how long an effect must have held for its next loss to be repaired at once.
+const repairPause = 5 * time.Minute
+
+// wish stages a new intent for a slot. The destination of an effect that is withdrawn stays the one it was made at.
+func (t *Turn) wish(c command.Command, unit string, request []byte, o effectOptions) (command.Command, Outcome) {
+	if c.Phase == command.Lost && c.Losses > 1 {
+		policy := t.engine.policy(c.Adapter)
+		c.NotBefore = t.now.Add(pause(policy.Base, policy.Cap, c.Losses-1))
+	} else {
+		c.NotBefore = time.Time{}
+	}
+	if request != nil {
+		c.Destination = o.destination
+	}
+	c.Object, c.Controller = t.stored.Key, t.controller.name
+	c.Intent = max(uint64(t.snapshot.Revision()), c.Intent+1)
+	c.Token = command.TokenOf(t.engine.store.Info().Incarnation, c.Slot, c.Intent)
+	c.Unit, c.Request, c.Deadline = unit, request, o.deadline
+	c.Phase, c.Handle, c.Class, c.Message, c.Unknown = command.Pending, "", "", "", false
+	c.Attempt = 0
+	c.Created, c.Changed = t.now, t.now
+	t.stageCommand(c)
+	return c, standing(&c)
+}
+
+// pause is the exponential wait before the n'th repair in quick succession (from 1). It has no jitter: turns are pure.
+func pause(base, limit time.Duration, n int) time.Duration {
+	d := base
+	for i := 1; i < n && d < limit; i++ {
+		d *= 2
+	}
+	return min(d, limit)
+}
+
+// command returns a slot's command as this turn sees it: staged, then the result at hand, then the view's.
+func (t *Turn) command(slot command.Slot) (command.Command, bool) {
+	for i := len(t.effects.writes) - 1; i >= 0; i-- {
+		if t.effects.writes[i].Command.Slot == slot {
+			return t.effects.writes[i].Command, true
+		}
+	}
+	if t.result != nil && t.result.Slot == slot {
+		return *t.result, true
+	}
+	if c, ok := t.snapshot.Command(slot); ok {
+		return *c, true
+	}
+	return command.Command{}, false
+}
+
+// RetrySignal asks for another attempt of everything that was refused or given up on an object.
+const RetrySignal lifecycle.SignalName = "Retry"
+
+// retry consumes the retry signals of the object, and reports whether there were any.
+func (t *Turn) retry() bool {
+	asked := false
+	for _, s := range t.Signals() {
+		if s.Name == RetrySignal {
+			t.Consume(s)
+			asked = true
+		}
+	}
+	return asked
+}
+
+// stageCommand stages the row of a command, over what was staged for its slot before.
+func (t *Turn) stageCommand(c command.Command) {
+	t.effects.writes = slices.DeleteFunc(t.effects.writes, func(w store.CommandWrite) bool { return w.Command.Slot == c.Slot })
+	t.effects.writes = append(t.effects.writes, store.CommandWrite{Expect: c.Revision, Command: c})
+}
+
+// withdraw asks for the absence of effects that this controller ensured before and did not mention in a complete turn.
+func (t *Turn) withdraw() {
+	for _, c := range t.snapshot.Commands(t.stored.UID) {
+		if c.Controller != t.controller.name || slices.Contains(t.effects.declared, c.Slot) {
+			continue
+		}
+		now, _ := t.command(c.Slot)
+		if now.Request != nil || now.Phase == command.Lost {
+			t.wish(now, now.Unit, nil, effectOptions{})
+		}
+	}
+}
+
+// outstanding returns the commands of this controller that may still have an effect, as they will be after the commit.
+func (t *Turn) outstanding() []command.Command {
+	var out []command.Command
+	seen := func(s command.Slot) bool {
+		return slices.ContainsFunc(out, func(c command.Command) bool { return c.Slot == s })
+	}
+	add := func(s command.Slot) {
+		c, ok := t.command(s)
+		if ok && c.Controller == t.controller.name && !seen(s) && (c.Request != nil || c.Phase != command.Done) {
+			out = append(out, c)
+		}
+	}
+	for _, c := range t.snapshot.Commands(t.stored.UID) {
+		add(c.Slot)
+	}
+	for _, w := range t.effects.writes {
+		add(w.Command.Slot)
+	}
+	return out
+}

@@ -1,0 +1,289 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/queue"
+	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/store"
+	"github.com/setpointhq/setpoint/view"
+)
+
+// Config assembles an [Engine]. Store, Registry and NewUID are required.
+type Config struct {
+	Store       store.Store
+	Registry    *resource.Registry
+	Controllers []Controller
+	Adapters    []AdapterConfig
+	// Holder names this process in the lease. It must differ from that of every other process.
+	Holder string
+	Logger *slog.Logger
+	Meter  Meter
+	// NewUID makes identifiers, Seed starts the generators of jitter: seams for simulation.
+	NewUID func() resource.UID
+	Seed   uint64
+	// Grace bounds how long a stop waits for turns and calls under way. The default is 10 s.
+	Grace time.Duration
+}
+
+// AdapterConfig registers an adapter under the name that endpoints use.
+type AdapterConfig struct {
+	Name    command.AdapterName
+	Adapter command.Adapter
+	Policy  command.Policy
+}
+
+// Scope is the lease that the engine holds while it runs; every commit of a turn is fenced with its epoch, and every call carries it.
+const Scope store.Scope = "plane"
+
+// leaseTerm is for engines whose store admits one process (SQLite's file lock): the store expires the leases of dead
+// processes when it is opened, so nothing needs renewing.
+const leaseTerm = 10 * 365 * 24 * time.Hour
+
+// Engine runs controllers and delivers commands over one store. Make it with [New], run it with [Engine.Run].
+type Engine struct {
+	store    store.Store
+	registry *resource.Registry
+	view     *view.View
+	log      *slog.Logger
+	meter    Meter
+	newUID   func() resource.UID
+	config   Config
+
+	loops       map[string]*loop
+	byKind      map[resource.KindID][]*loop
+	dispatchers map[command.AdapterName]*dispatcher
+	lease       store.Lease
+
+	ready   chan struct{}
+	health  health
+	workers sync.WaitGroup
+}
+
+// New checks how the parts fit together. It starts nothing.
+func New(c Config) (*Engine, error) {
+	if c.Store == nil || c.Registry == nil || c.NewUID == nil {
+		return nil, errors.New("engine: Store, Registry and NewUID are required")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Meter == nil {
+		c.Meter = noMeter{}
+	}
+	if c.Grace <= 0 {
+		c.Grace = 10 * time.Second
+	}
+	if c.Holder == "" {
+		c.Holder = string(c.NewUID())
+	}
+	e := &Engine{
+		store: c.Store, registry: c.Registry, view: view.New(), log: c.Logger, meter: c.Meter, newUID: c.NewUID, config: c,
+		loops: map[string]*loop{}, byKind: map[resource.KindID][]*loop{}, dispatchers: map[command.AdapterName]*dispatcher{},
+		ready: make(chan struct{}),
+	}
+	random := rand.New(rand.NewPCG(c.Seed, 0x5e7))
+	return e, errors.Join(e.addControllers(random), e.addAdapters(random))
+}
+
+func (e *Engine) addControllers(random *rand.Rand) error {
+	var problems []error
+	for i := range e.config.Controllers {
+		c := &e.config.Controllers[i]
+		kind := c.kind.ID()
+		switch _, known := e.registry.Kind(kind); {
+		case c.name == "":
+			problems = append(problems, fmt.Errorf("controller of %s: a name is required", kind))
+		case e.loops[c.name] != nil:
+			problems = append(problems, fmt.Errorf("controller %s: the name is used twice", c.name))
+		case !known:
+			problems = append(problems, fmt.Errorf("controller %s: its kind %s is not registered", c.name, kind))
+		case c.driver && e.driver(kind) != nil:
+			problems = append(problems, fmt.Errorf("controller %s: %s has a driver already, %s", c.name, kind, e.driver(kind).name))
+		default:
+			l := newLoop(e, c, rand.New(rand.NewPCG(random.Uint64(), random.Uint64())))
+			e.loops[c.name] = l
+			e.byKind[kind] = append(e.byKind[kind], l)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func (e *Engine) addAdapters(random *rand.Rand) error {
+	var problems []error
+	for _, a := range e.config.Adapters {
+		switch {
+		case a.Name == "" || a.Adapter == nil:
+			problems = append(problems, errors.New("adapter: a name and an Adapter are required"))
+		case e.dispatchers[a.Name] != nil:
+			problems = append(problems, fmt.Errorf("adapter %s: the name is used twice", a.Name))
+		default:
+			e.dispatchers[a.Name] = newDispatcher(e, a, rand.New(rand.NewPCG(random.Uint64(), random.Uint64())))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// driver returns the controller that drives a kind, nil when there is none.
+func (e *Engine) driver(kind resource.KindID) *Controller {
+	for _, l := range e.byKind[kind] {
+		if l.driver {
+			return l.Controller
+		}
+	}
+	return nil
+}
+
+// holds returns the finalizers that a new object of a kind begins with: its driver's, so that it goes through its last
+// states before it is gone.
+func (e *Engine) holds(def *resource.Definition) []resource.Finalizer {
+	if d := e.driver(def.ID()); d != nil {
+		return []resource.Finalizer{resource.Finalizer(d.name)}
+	}
+	return nil
+}
+
+// Holds is what [Engine] itself puts on new objects; doors put the same on those that clients create.
+func (e *Engine) Holds(def *resource.Definition) []resource.Finalizer { return e.holds(def) }
+
+// View is the engine's replica of the store. Doors read from it.
+func (e *Engine) View() *view.View { return e.view }
+
+// Ready is closed when everything that existed before has been loaded.
+func (e *Engine) Ready() <-chan struct{} { return e.ready }
+
+// Run takes the lease, loads what exists, and works until ctx ends; then it lets turns and calls under way finish, for at most
+// Config.Grace, and gives the lease up. It returns nil after a stop that was asked for.
+func (e *Engine) Run(ctx context.Context) error {
+	lease, err := e.store.Acquire(ctx, Scope, e.config.Holder, leaseTerm)
+	if err != nil {
+		return fmt.Errorf("engine: acquire lease %s: %w", Scope, err)
+	}
+	e.lease = lease
+	calls, cancelCalls := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelCalls()
+	feed, cancelFeed := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelFeed()
+
+	fed := make(chan error, 1)
+	go func() { fed <- e.feed(feed) }()
+	e.start(ctx, calls)
+
+	select {
+	case <-ctx.Done():
+	case err = <-fed:
+		fed <- err
+	}
+	e.stop(cancelCalls)
+	cancelFeed()
+	if ferr := <-fed; ferr != nil && !errors.Is(ferr, context.Canceled) {
+		err = ferr
+	} else {
+		err = nil
+	}
+	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.config.Grace)
+	defer cancel()
+	return errors.Join(err, e.store.Release(release, lease))
+}
+
+// start runs the workers of every loop and dispatcher, and the observers. Turns wait for the view to be loaded by having no
+// work before; calls may outlive ctx for the grace period.
+func (e *Engine) start(ctx, calls context.Context) {
+	for _, l := range e.loops {
+		for range l.workers {
+			e.spawn(func() { l.work(calls) })
+		}
+	}
+	for _, d := range e.dispatchers {
+		for range d.policy.Concurrency {
+			e.spawn(func() { d.work(calls) })
+		}
+		if o, ok := d.adapter.(command.Observer); ok {
+			e.spawn(func() { d.observe(ctx, o) })
+		}
+	}
+}
+
+// spawn starts a goroutine that [Engine.stop] waits for.
+func (e *Engine) spawn(f func()) {
+	e.workers.Add(1)
+	go func() {
+		defer e.workers.Done()
+		f()
+	}()
+}
+
+// stop closes the queues, so that no work begins, waits for what is under way, and cancels the calls that take too long.
+func (e *Engine) stop(cancelCalls context.CancelFunc) {
+	for _, l := range e.loops {
+		l.queue.Close()
+	}
+	for _, d := range e.dispatchers {
+		d.queue.Close()
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		e.workers.Wait()
+	}()
+	grace := time.NewTimer(e.config.Grace)
+	defer grace.Stop()
+	select {
+	case <-done:
+		return
+	case <-grace.C:
+	}
+	e.log.Warn("stopping: calls are cut off after the grace period", "grace", e.config.Grace)
+	cancelCalls()
+	// A turn that ignores everything cannot be waited for: its goroutine ends with the process.
+	last := time.NewTimer(time.Second)
+	defer last.Stop()
+	select {
+	case <-done:
+	case <-last.C:
+		e.log.Error("stopping: a turn does not return; it is left behind")
+	}
+}
+
+// commit writes on behalf of this engine: fenced with its lease.
+func (e *Engine) commit(ctx context.Context, tx store.Transaction) (store.Receipt, error) {
+	tx.Fences = append(tx.Fences, store.Fence{Scope: Scope, Epoch: e.lease.Epoch})
+	r, err := e.store.Commit(ctx, tx)
+	e.meter.Commit(err)
+	e.health.committed(err)
+	return r, err
+}
+
+// catchUp waits until the view has applied what a conflict was with, and reports whether it is worth trying again at once.
+func (e *Engine) catchUp(ctx context.Context, err error) bool {
+	var conflict *store.CommitError
+	if !errors.As(err, &conflict) || conflict.Actual == 0 {
+		return false
+	}
+	return e.view.WaitFor(ctx, conflict.Actual) == nil
+}
+
+// policy returns how an adapter's commands are repeated.
+func (e *Engine) policy(a command.AdapterName) command.Policy {
+	if d := e.dispatchers[a]; d != nil {
+		return d.policy
+	}
+	return command.Policy{}.WithDefaults()
+}
+
+// now is the time as it is stored: UTC, microseconds, no monotonic reading, so that it survives being written and read.
+func (e *Engine) now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// tenant shares a controller's workers fairly between namespaces.
+func tenant(k resource.Key) resource.Namespace { return k.Namespace }
+
+func queueOptions(name string, base, limit time.Duration, random *rand.Rand) queue.Options[resource.Key] {
+	return queue.Options[resource.Key]{Name: name, Base: base, Cap: limit, Random: random, Tenant: tenant}
+}

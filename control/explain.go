@@ -1,0 +1,206 @@
+package control
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/lifecycle"
+	"github.com/setpointhq/setpoint/queue"
+	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/view"
+)
+
+// Explanation answers why an object is where it is (B1): what it waits for, down to the root cause, and what acts on it. It is
+// read from the view and the queues, never from the database.
+type Explanation struct {
+	Object             string               `json:"object"`
+	UID                resource.UID         `json:"uid"`
+	Generation         resource.Generation  `json:"generation"`
+	ObservedGeneration resource.Generation  `json:"observedGeneration"`
+	Revision           resource.Revision    `json:"revision"`
+	State              lifecycle.State      `json:"state,omitempty"`
+	StateSince         time.Time            `json:"stateSince,omitzero"`
+	Budget             string               `json:"budget,omitempty"`
+	Late               bool                 `json:"late,omitempty"`
+	Ready              bool                 `json:"ready"`
+	Conditions         []resource.Condition `json:"conditions,omitempty"`
+	Waits              []resource.Wait      `json:"waits,omitempty"`
+	Deleting           time.Time            `json:"deleting,omitzero"`
+	// Finalizers name who holds a deleted object.
+	Finalizers []resource.Finalizer `json:"finalizers,omitempty"`
+	Queue      []QueueEntry         `json:"queue,omitempty"`
+	Commands   []CommandEntry       `json:"commands,omitempty"`
+	Children   []ChildEntry         `json:"children,omitempty"`
+	// Chain leads from this object to the root cause, one wait after the other.
+	Chain []Link `json:"chain,omitempty"`
+	// Hint is the command that shows or acts on the root cause.
+	Hint string `json:"hint,omitempty"`
+}
+
+// QueueEntry is where an object stands in a controller's queue.
+type QueueEntry struct {
+	Controller string    `json:"controller"`
+	InProgress bool      `json:"inProgress"`
+	Attempts   int       `json:"attempts"`
+	Due        time.Time `json:"due,omitzero"`
+	Held       bool      `json:"held,omitempty"`
+}
+
+// CommandEntry is one of the object's commands.
+type CommandEntry struct {
+	Adapter     command.AdapterName `json:"adapter"`
+	Key         string              `json:"key"`
+	Destination string              `json:"destination,omitempty"`
+	Phase       command.Phase       `json:"phase"`
+	Wanted      bool                `json:"wanted"`
+	Attempt     int                 `json:"attempt"`
+	NotBefore   time.Time           `json:"notBefore,omitzero"`
+	Class       command.Class       `json:"class,omitempty"`
+	Message     string              `json:"message,omitempty"`
+	Token       command.Token       `json:"token"`
+	Intent      uint64              `json:"intent"`
+	Unknown     bool                `json:"unknown,omitempty"`
+	Losses      int                 `json:"losses,omitempty"`
+}
+
+// ChildEntry is one of the object's children.
+type ChildEntry struct {
+	Object string          `json:"object"`
+	Ready  bool            `json:"ready"`
+	State  lifecycle.State `json:"state,omitempty"`
+}
+
+// Link is one step of a chain of waits.
+type Link struct {
+	Object  string `json:"object,omitempty"`
+	Command string `json:"command,omitempty"`
+	Code    string `json:"code"`
+	Message string `json:"message,omitempty"`
+}
+
+// Explain explains an object of the view.
+func (e *Engine) Explain(key resource.Key) (Explanation, bool) {
+	s := e.view.Snapshot()
+	defer s.Close()
+	o, ok := s.Get(key)
+	if !ok {
+		return Explanation{}, false
+	}
+	x := Explanation{
+		Object: key.String(), UID: o.UID, Generation: o.Generation, ObservedGeneration: o.Observed, Revision: o.Revision,
+		State: o.State, Late: o.Is(resource.Late), Ready: o.Ready(), Conditions: o.Conditions, Waits: o.Waits,
+		Deleting: o.Deleted,
+	}
+	if o.State != "" {
+		x.StateSince = o.StateSince
+	}
+	if o.Deleting() {
+		x.Finalizers = o.Finalizers
+	}
+	if def, ok := e.registry.Kind(key.Kind); ok {
+		if rule, ok := def.Lifecycle.Rule(o.State); ok && rule.Budget > 0 {
+			x.Budget = rule.Budget.String()
+		}
+	}
+	e.explainWork(&x, s, o)
+	x.Chain = chain(s, o)
+	x.Hint = hint(e, x.Chain, o)
+	return x, true
+}
+
+func (e *Engine) explainWork(x *Explanation, s *view.Snapshot, o *resource.Object) {
+	for _, l := range e.byKind[o.Kind] {
+		if q, ok := l.queue.Inspect(o.Key); ok {
+			x.Queue = append(x.Queue, QueueEntry{
+				Controller: l.name, InProgress: q.State == queue.Working, Attempts: q.Attempts, Due: q.Due, Held: q.Held,
+			})
+		}
+	}
+	for _, c := range s.Commands(o.UID) {
+		x.Commands = append(x.Commands, CommandEntry{
+			Adapter: c.Adapter, Key: c.Key, Destination: c.Destination, Phase: c.Phase, Wanted: c.Request != nil, Attempt: c.Attempt,
+			NotBefore: c.NotBefore, Class: c.Class, Message: c.Message, Token: c.Token, Intent: c.Intent, Unknown: c.Unknown, Losses: c.Losses,
+		})
+	}
+	for _, c := range s.Children(o.UID) {
+		x.Children = append(x.Children, ChildEntry{Object: c.Key.String(), Ready: c.Ready(), State: c.State})
+	}
+}
+
+// chainLimit bounds a chain of waits; a cycle ends it as well.
+const chainLimit = 16
+
+// chain follows the first wait of each object to what it waits for.
+func chain(s *view.Snapshot, o *resource.Object) []Link {
+	var links []Link
+	seen := map[resource.Key]bool{}
+	for o != nil && !seen[o.Key] && len(links) < chainLimit {
+		seen[o.Key] = true
+		w, ok := firstWait(o)
+		if !ok {
+			if !o.Ready() && len(links) > 0 {
+				links = append(links, Link{Object: o.Key.String(), Code: "NotReadyYet", Message: "its controller has not acted on it yet"})
+			}
+			break
+		}
+		links = append(links, Link{Object: o.Key.String(), Code: w.Code, Message: w.Message})
+		o = nil
+		for _, ref := range w.On {
+			if ref.Command != "" {
+				links = append(links, Link{Command: ref.Command, Code: w.Code, Message: w.Message})
+				return links
+			}
+			if next, ok := s.Get(ref.Object); ok && (o == nil || o.Ready() && !next.Ready()) {
+				o = next
+			}
+		}
+	}
+	return links
+}
+
+// firstWait is the wait that keeps an object from its setpoint; a timer of one that is ready does not.
+func firstWait(o *resource.Object) (resource.Wait, bool) {
+	if o.Ready() && !o.Deleting() || len(o.Waits) == 0 {
+		return resource.Wait{}, false
+	}
+	return o.Waits[0], true
+}
+
+// hint names the command that shows or acts on the end of a chain.
+func hint(e *Engine, links []Link, o *resource.Object) string {
+	if len(links) == 0 {
+		return ""
+	}
+	last := links[len(links)-1]
+	if last.Command != "" && len(links) > 1 {
+		last.Object = links[len(links)-2].Object
+	}
+	name := string(o.Name)
+	kind := o.Kind
+	if last.Object != "" && last.Object != o.Key.String() {
+		for l := range e.byKind {
+			prefix := string(l) + "/"
+			if len(last.Object) > len(prefix) && last.Object[:len(prefix)] == prefix {
+				kind = l
+				name = last.Object[len(prefix):]
+				if ns := string(o.Namespace) + "/"; o.Namespace != "" && len(name) > len(ns) && name[:len(ns)] == ns {
+					name = name[len(ns):]
+				}
+			}
+		}
+	}
+	def, ok := e.registry.Kind(kind)
+	if !ok {
+		return ""
+	}
+	flag := ""
+	if o.Namespace != "" && o.Namespace != "default" {
+		flag = " -n " + string(o.Namespace)
+	}
+	switch last.Code {
+	case "Refused", "Exhausted", "ChildFailed":
+		return fmt.Sprintf("setpoint signal %s %s%s %s", def.Singular, name, flag, RetrySignal)
+	}
+	return fmt.Sprintf("setpoint describe %s %s%s", def.Singular, name, flag)
+}

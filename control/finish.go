@@ -1,0 +1,251 @@
+package control
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/store"
+)
+
+// finish turns what a controller staged and said into the transaction to commit. It returns the outcome that holds: a mistake
+// in what was staged makes it a failure.
+func (t *Turn) finish(o Outcome) (store.Transaction, Outcome) {
+	if t.problem != nil && o.kind != outcomeFail {
+		o = Fail(t.problem)
+	}
+	if o.kind == outcomeInvalid {
+		o = Fail(Terminal(errNoOutcome))
+	}
+	if o.kind == outcomeFail {
+		t.discard()
+	} else {
+		o = t.settle(o)
+	}
+	t.report(o)
+	t.budget()
+	return t.transaction(), o
+}
+
+// discard drops everything staged, so that a failed turn leaves nothing but the news of its failure.
+func (t *Turn) discard() {
+	deletion := t.next.State == t.controller.kind.Lifecycle.Deleting() && t.stored.Deleting()
+	state, since, reason := t.next.State, t.next.StateSince, t.transition
+	t.next, t.transition = t.stored.Clone(), ""
+	if deletion {
+		t.next.State, t.next.StateSince, t.transition = state, since, reason
+	}
+	t.children, t.effects = children{}, effects{}
+	t.objects, t.raised, t.consume, t.events = nil, nil, nil, nil
+}
+
+// settle completes a declaration: prunes, withdraws, and takes or gives up the hold on the object.
+func (t *Turn) settle(o Outcome) Outcome {
+	t.prune()
+	children := t.snapshot.Children(t.stored.UID)
+	complete := o.kind == outcomeDone || t.children.complete
+	if complete && !t.stored.Deleting() || t.stored.Deleting() && len(children) == 0 {
+		t.withdraw()
+	}
+	mine := resource.Finalizer(t.controller.name)
+	outstanding := t.outstanding()
+	switch {
+	case !t.stored.Deleting():
+		if (len(t.children.declared) > 0 || len(outstanding) > 0) && !t.next.Holds(mine) {
+			t.next.Finalizers = append(t.next.Finalizers, mine)
+		}
+	case len(children) > 0 && o.kind == outcomeDone:
+		return Await("DeletingChildren", "deleting "+names(children), refs(children)...)
+	case len(outstanding) > 0 && o.kind == outcomeDone:
+		return standing(&outstanding[0])
+	case len(children) == 0 && len(outstanding) == 0 && o.kind == outcomeDone:
+		t.next.Finalizers = slices.DeleteFunc(t.next.Finalizers, func(f resource.Finalizer) bool { return f == mine })
+	}
+	return o
+}
+
+// report writes the outcome where a person and a program can read it: the wait, and for the driver the Ready condition.
+func (t *Turn) report(o Outcome) {
+	t.reportWait(o)
+	if !t.controller.driver {
+		return
+	}
+	if o.kind != outcomeFail {
+		t.next.Observed = t.next.Generation
+	}
+	switch {
+	case o.AtRest():
+		t.condition(resource.Ready, resource.True, "AtSetpoint", "")
+	case o.Terminal():
+		t.condition(resource.Ready, resource.False, "Failed", o.message)
+		t.next.Observed = t.next.Generation
+	default:
+		t.condition(resource.Ready, resource.False, o.code, o.message)
+	}
+}
+
+func (t *Turn) reportWait(o Outcome) {
+	name := t.controller.name
+	at := slices.IndexFunc(t.next.Waits, func(w resource.Wait) bool { return w.Controller == name })
+	if o.AtRest() && o.until.IsZero() {
+		if at >= 0 {
+			t.next.Waits = slices.Delete(t.next.Waits, at, at+1)
+		}
+		return
+	}
+	w := resource.Wait{
+		Controller: name, Code: o.code, Message: o.message, On: o.on, Class: string(o.class), Since: t.now, Until: t.due(o),
+	}
+	if at < 0 {
+		t.next.Waits = append(t.next.Waits, w)
+		slices.SortFunc(t.next.Waits, func(a, b resource.Wait) int { return bytes.Compare([]byte(a.Controller), []byte(b.Controller)) })
+		return
+	}
+	if have := t.next.Waits[at]; have.Code == w.Code {
+		w.Since = have.Since
+	}
+	t.next.Waits[at] = w
+}
+
+// due is when the outcome asks to look again, to be stored: zero when only a change or a backoff does.
+func (t *Turn) due(o Outcome) time.Time {
+	switch o.kind {
+	case outcomeAfter:
+		if armed, ok := t.snapshot.Timer(t.controller.name, t.stored.Key); ok && armed.Code == o.code && armed.Due.After(t.now) {
+			return armed.Due
+		}
+		return t.now.Add(o.delay)
+	case outcomeDone:
+		return o.until
+	case outcomeFail:
+		if o.class == command.Throttled {
+			return o.until
+		}
+	}
+	return time.Time{}
+}
+
+// budget watches the time in the state: too long in it sets Late, records an event and raises the state's signal, once.
+func (t *Turn) budget() {
+	if !t.controller.driver {
+		return
+	}
+	rule, _ := t.controller.kind.Lifecycle.Rule(t.next.State)
+	late := rule.Budget > 0 && !t.now.Before(t.next.StateSince.Add(rule.Budget))
+	switch was := t.stored.Is(resource.Late); {
+	case late && !was:
+		message := "in state " + string(rule.State) + " for longer than its budget of " + rule.Budget.String()
+		t.condition(resource.Late, resource.True, "BudgetExceeded", message)
+		t.event("Warning", "BudgetExceeded", message)
+		if rule.Late != "" {
+			t.raised = append(t.raised, store.Signal{
+				Object: t.stored.Key, UID: t.stored.UID, Name: rule.Late, By: "engine", At: t.now,
+			})
+		}
+	case !late && was:
+		t.condition(resource.Late, resource.False, "WithinBudget", "")
+	}
+}
+
+// budgetDue is when the budget of the state that the object will be in runs out, zero when it has none or is late already.
+func (t *Turn) budgetDue() time.Time {
+	rule, _ := t.controller.kind.Lifecycle.Rule(t.next.State)
+	if !t.controller.driver || rule.Budget <= 0 || t.next.Is(resource.Late) {
+		return time.Time{}
+	}
+	return t.next.StateSince.Add(rule.Budget)
+}
+
+// transaction collects what has to be committed; it is empty when the turn changed nothing.
+func (t *Turn) transaction() store.Transaction {
+	tx := store.Transaction{
+		Writer:   store.Writer{Name: t.controller.writer, Object: t.stored.Key},
+		Objects:  t.objects,
+		Commands: t.effects.writes,
+		Raise:    t.raised,
+		Consume:  t.consume,
+		Events:   t.events,
+	}
+	t.stageTimer(&tx)
+	t.stageResult(&tx)
+	changed := t.changed()
+	if changed {
+		tx.Objects = append(tx.Objects, store.ObjectWrite{
+			Expect: t.stored.Revision, Object: t.next, Reason: t.transition, Gone: gone(t.controller.kind, t.next),
+		})
+	}
+	if empty(&tx) {
+		return tx
+	}
+	if !changed {
+		tx.Reads = append(tx.Reads, store.Read{Key: t.stored.Key, Revision: t.stored.Revision})
+	}
+	tx.Reads = append(tx.Reads, t.reads...)
+	tx.Cause = store.Cause{Revision: t.snapshot.Revision(), Text: t.cause()}
+	return tx
+}
+
+// cause says in a few words what the turn acted on.
+func (t *Turn) cause() string {
+	switch {
+	case t.result != nil:
+		return "result of " + t.result.Slot.String()
+	case t.stored.Deleting():
+		return "deletion"
+	case t.stored.Observed < t.stored.Generation:
+		return "generation " + resource.Revision(t.stored.Generation).String()
+	}
+	return "observation"
+}
+
+// stageResult adds the result the turn was run with, unless the turn has already made something newer of it.
+func (t *Turn) stageResult(tx *store.Transaction) {
+	if t.result == nil {
+		return
+	}
+	for _, w := range tx.Commands {
+		if w.Command.Slot == t.result.Slot {
+			return
+		}
+	}
+	tx.Commands = append(tx.Commands, store.CommandWrite{Expect: t.result.Revision, Command: *t.result})
+}
+
+// stageTimer stores the timer the outcome asked for, when it differs from the one that is armed.
+func (t *Turn) stageTimer(tx *store.Transaction) {
+	var due time.Time
+	var code string
+	for _, w := range t.next.Waits {
+		if w.Controller == t.controller.name {
+			due, code = w.Until, w.Code
+		}
+	}
+	armed, ok := t.snapshot.Timer(t.controller.name, t.stored.Key)
+	if ok && armed.UID == t.stored.UID && armed.Due.Equal(due) && armed.Code == code || !ok && due.IsZero() {
+		return
+	}
+	tx.Timers = append(tx.Timers, store.Timer{
+		Controller: t.controller.name, Object: t.stored.Key, UID: t.stored.UID, Due: due, Code: code,
+	})
+}
+
+func empty(tx *store.Transaction) bool {
+	return len(tx.Objects)+len(tx.Commands)+len(tx.Raise)+len(tx.Consume)+len(tx.Timers)+len(tx.Events) == 0
+}
+
+// changed reports whether the turn made anything else of its object.
+func (t *Turn) changed() bool {
+	a, b := t.stored, t.next
+	return a.State != b.State || a.Observed != b.Observed ||
+		!bytes.Equal(a.Status, b.Status) ||
+		!slices.Equal(a.Conditions, b.Conditions) ||
+		!slices.Equal(a.Finalizers, b.Finalizers) ||
+		!slices.EqualFunc(a.Waits, b.Waits, equalWaits)
+}
+
+func equalWaits(a, b resource.Wait) bool {
+	return a.Controller == b.Controller && a.Code == b.Code && a.Message == b.Message && a.Class == b.Class &&
+		a.Until.Equal(b.Until) && a.Since.Equal(b.Since) && slices.Equal(a.On, b.On)
+}

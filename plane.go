@@ -1,0 +1,116 @@
+package setpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/setpointhq/setpoint/control"
+	"github.com/setpointhq/setpoint/internal/telemetry"
+	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/store"
+	"github.com/setpointhq/setpoint/view"
+)
+
+// Config assembles a [Plane]. Store is required; everything else has a usable zero value.
+type Config struct {
+	// Store is the database. The plane does not close it.
+	Store       store.Store
+	Kinds       []*Definition
+	Controllers []Controller
+	Adapters    []Adapter
+	// Logger receives what people should know. Nil discards it.
+	Logger *slog.Logger
+	// Grace bounds how long a stop waits for turns and calls under way. Default 10 s.
+	Grace time.Duration
+	// NewUID and Seed replace the sources of identifiers and jitter, for simulation. Nil and 0 are random.
+	NewUID func() resource.UID
+	Seed   uint64
+}
+
+// Plane is an assembled control plane: kinds, controllers and adapters over one store, with what doors need to read
+// and write. Make it with [New]; [Plane.Run] does its work until its context ends.
+type Plane struct {
+	config   Config
+	store    store.Store
+	registry *resource.Registry
+	engine   *control.Engine
+	metrics  *telemetry.Metrics
+}
+
+// New checks the parts, and registers the kinds' rules with the store. Every problem is reported at once.
+func New(ctx context.Context, c Config) (*Plane, error) {
+	if c.Store == nil {
+		return nil, errors.New("setpoint: Config.Store is required; open one with sqlite.Open")
+	}
+	if c.NewUID == nil {
+		c.NewUID = func() resource.UID { return resource.UID(uuid.NewString()) }
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	p := &Plane{config: c, store: c.Store, registry: &resource.Registry{}, metrics: telemetry.New()}
+	if err := p.registry.Register(c.Kinds...); err != nil {
+		return nil, fmt.Errorf("setpoint: %w", err)
+	}
+	var err error
+	if p.engine, err = control.New(control.Config{
+		Store: c.Store, Registry: p.registry, Controllers: c.Controllers, Adapters: c.Adapters,
+		Logger: c.Logger, Meter: p.metrics, NewUID: c.NewUID, Seed: c.Seed, Grace: c.Grace,
+	}); err != nil {
+		return nil, fmt.Errorf("setpoint: %w", err)
+	}
+	p.metrics.Watch(p.engine)
+	rules := make([]store.Rules, len(c.Kinds))
+	for i, d := range c.Kinds {
+		rules[i] = store.Rules{Kind: d.ID(), Lifecycle: d.Lifecycle}
+	}
+	if err := c.Store.Register(ctx, rules); err != nil {
+		return nil, fmt.Errorf("setpoint: register kinds with the store: %w", err)
+	}
+	return p, nil
+}
+
+// Run works until ctx ends, then stops gracefully: no new turn or call begins, those under way may finish for the grace
+// period, and the lease is given up. It returns nil after such a stop, and may be called once.
+func (p *Plane) Run(ctx context.Context) error { return p.engine.Run(ctx) }
+
+// Loaded is closed when the view holds everything that existed before the plane ran.
+func (p *Plane) Loaded() <-chan struct{} { return p.engine.Ready() }
+
+// Registry holds the kinds.
+func (p *Plane) Registry() *resource.Registry { return p.registry }
+
+// View is the in-memory replica that reads are served from.
+func (p *Plane) View() *view.View { return p.engine.View() }
+
+// Store is the database.
+func (p *Plane) Store() store.Store { return p.store }
+
+// Metrics serves the plane's metrics in the Prometheus text format.
+func (p *Plane) Metrics() http.Handler { return p.metrics.Handler() }
+
+// Explain answers why an object is where it is.
+func (p *Plane) Explain(key Key) (control.Explanation, bool) { return p.engine.Explain(key) }
+
+// History returns what happened to an object, oldest first. It reads the database.
+func (p *Plane) History(ctx context.Context, q store.HistoryQuery) ([]Entry, error) {
+	return p.store.History(ctx, q)
+}
+
+// Live says whether restarting the process would help: an error names why it would.
+func (p *Plane) Live() error { return p.engine.Alive() }
+
+// Ready says whether the plane does its work: the view loaded and following, commits succeeding, workers moving.
+func (p *Plane) Ready() error { return p.engine.Working() }
+
+// Controllers and Adapters report the queues.
+func (p *Plane) Controllers() []control.ControllerStats { return p.engine.Controllers() }
+
+// Adapters reports the queues of the adapters.
+func (p *Plane) Adapters() []control.AdapterStats { return p.engine.Adapters() }

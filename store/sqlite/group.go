@@ -1,0 +1,212 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	zsqlite "zombiezen.com/go/sqlite"
+
+	"github.com/setpointhq/setpoint/store"
+)
+
+// errBackstop says that a trigger or constraint stopped the group: judging had missed something.
+var errBackstop = errors.New("stopped by the database")
+
+// commit writes a group and answers its members. Should a rule in the database stop it, each member is run by itself, so that only the
+// one that breaks the rule fails.
+func (w *writer) commit(group []*member) {
+	answers, err := w.attempt(group, false)
+	if errors.Is(err, errBackstop) && len(group) > 1 {
+		w.store.options.Logger.Warn("a rule in the database stopped a group; its members are run one by one", "members", len(group), "error", err)
+		for _, m := range group {
+			one, err := w.attempt([]*member{m}, true)
+			m.answer <- finish(one, err)[0]
+		}
+		return
+	}
+	for i, a := range finish(answers, err) {
+		group[i].answer <- a
+	}
+}
+
+// finish turns an error of the whole group into everyone's, except of those who were refused for reasons of their own.
+func finish(answers []answer, err error) []answer {
+	if err == nil {
+		return answers
+	}
+	for i := range answers {
+		if answers[i].err == nil {
+			answers[i].err = commitError(err)
+		}
+	}
+	return answers
+}
+
+// commitError sorts an error of the driver.
+func commitError(err error) *store.CommitError {
+	var already *store.CommitError
+	if errors.As(err, &already) {
+		return already
+	}
+	switch code := zsqlite.ErrCode(err); {
+	case code == zsqlite.ResultConstraintUnique || code == zsqlite.ResultConstraintPrimaryKey || code == zsqlite.ResultConstraintCheck || code == zsqlite.ResultConstraintDatatype:
+		return &store.CommitError{Err: store.ErrInvalid, Detail: err.Error()}
+	case code.ToPrimary() == zsqlite.ResultConstraint:
+		return &store.CommitError{Err: store.ErrRule, Detail: err.Error()}
+	case code.ToPrimary() == zsqlite.ResultTooBig:
+		return &store.CommitError{Err: store.ErrTooLarge, Detail: err.Error()}
+	}
+	return &store.CommitError{Err: store.ErrUnavailable, Detail: "nothing was written: " + err.Error()}
+}
+
+// attempt runs a group as one database transaction. It always returns one answer per member; an error is about all that were not refused.
+func (w *writer) attempt(group []*member, singly bool) ([]answer, error) {
+	start, statements := time.Now(), w.store.Statements()
+	stats := GroupStats{Members: len(group), Singly: singly}
+	answers := make([]answer, len(group))
+	if err := w.begin(); err != nil {
+		return answers, err
+	}
+	accepted, err := w.writeAll(group, answers, start, &stats)
+	if err == nil && len(accepted) > 0 {
+		err = w.finishGroup(accepted, &stats)
+	}
+	if err != nil || len(accepted) == 0 {
+		err = errors.Join(err, w.abandon())
+	}
+	stats.Statements, stats.Duration = w.store.Statements()-statements, time.Since(start)
+	if err == nil {
+		err = w.deliver(accepted, stats)
+	} else {
+		stats.Committed, stats.First, stats.Last = 0, 0, 0
+	}
+	if w.store.options.Observe != nil {
+		w.store.options.Observe(stats)
+	}
+	return answers, err
+}
+
+// writeAll judges and writes the members in order, and returns what was accepted.
+func (w *writer) writeAll(group []*member, answers []answer, at time.Time, stats *GroupStats) ([]sized, error) {
+	accepted := make([]sized, 0, len(group))
+	rev := w.revision
+	for i, m := range group {
+		c, refused, err := w.judge(m.p, rev+1, plain(at))
+		if err != nil {
+			return nil, err
+		}
+		if refused != nil {
+			answers[i].err = refused
+			continue
+		}
+		if m.p.empty() {
+			answers[i].receipt.Revision = rev
+			continue
+		}
+		if err := w.apply(c); err != nil {
+			if zsqlite.ErrCode(err).ToPrimary() == zsqlite.ResultConstraint {
+				err = fmt.Errorf("%w: %w", errBackstop, err)
+			}
+			return nil, err
+		}
+		rev++
+		answers[i].receipt = c.receipt()
+		accepted = append(accepted, sized{c.batch, m.p.bytes + batchOverhead})
+		stats.Bytes += uint64(m.p.bytes)
+	}
+	if len(accepted) > 0 {
+		stats.Committed, stats.First, stats.Last = len(accepted), uint64(w.revision)+1, uint64(rev)
+	}
+	return accepted, nil
+}
+
+// batchOverhead is about what a commit takes in memory besides its texts.
+const batchOverhead = 512
+
+func (c *change) receipt() store.Receipt {
+	r := store.Receipt{Revision: c.rev}
+	for i := range c.batch.Raised {
+		r.Signals = append(r.Signals, c.batch.Raised[i].ID)
+	}
+	return r
+}
+
+// begin opens the transaction, having first settled a commit in doubt and taken in what others wrote.
+func (w *writer) begin() error {
+	if w.suspect {
+		if err := w.settle(); err != nil {
+			return err
+		}
+	}
+	for {
+		if err := w.c.exec("BEGIN IMMEDIATE"); err != nil {
+			return err
+		}
+		foreign, err := w.touched()
+		if err == nil && !foreign {
+			return nil
+		}
+		if err == nil {
+			err = w.takeIn()
+		}
+		if err != nil {
+			return errors.Join(err, w.abandon())
+		}
+	}
+}
+
+// touched reports whether another connection has committed since the last look.
+func (w *writer) touched() (bool, error) {
+	v, err := w.c.number("PRAGMA data_version")
+	if err != nil {
+		return false, err
+	}
+	moved := v != w.seen
+	w.seen = v
+	return moved, nil
+}
+
+// abandon rolls back, and forgets what was remembered from inside.
+func (w *writer) abandon() error {
+	w.heads.clear()
+	if w.c.raw.AutocommitEnabled() {
+		return nil
+	}
+	return w.c.exec("ROLLBACK")
+}
+
+// finishGroup moves the revision and commits.
+func (w *writer) finishGroup(accepted []sized, stats *GroupStats) error {
+	last := accepted[len(accepted)-1].batch.Revision
+	if err := w.trim(last); err != nil {
+		return err
+	}
+	if err := w.q.meta.bindInt(int64(last)).bindInt(int64(w.signals)).exec(); err != nil {
+		return err
+	}
+	if hook := w.store.options.Hooks.BeforeCommit; hook != nil {
+		if err := hook(*stats); err != nil {
+			return &store.CommitError{Err: store.ErrUnavailable, Detail: "stopped before the commit: " + err.Error()}
+		}
+	}
+	if err := w.c.exec("COMMIT"); err != nil {
+		return w.doubt(err)
+	}
+	return nil
+}
+
+// deliver tells the feed.
+func (w *writer) deliver(accepted []sized, stats GroupStats) error {
+	if len(accepted) == 0 {
+		return nil
+	}
+	w.revision = accepted[len(accepted)-1].batch.Revision
+	w.store.feed.publish(accepted)
+	if hook := w.store.options.Hooks.AfterCommit; hook != nil {
+		if err := hook(stats); err != nil {
+			return &store.CommitError{Err: store.ErrUnknown, Detail: err.Error()}
+		}
+	}
+	return nil
+}

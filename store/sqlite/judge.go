@@ -1,0 +1,320 @@
+package sqlite
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/lifecycle"
+	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/store"
+	"github.com/setpointhq/setpoint/store/internal/codec"
+)
+
+// change is a transaction that was judged and may be written: what is to be done to which rows.
+type change struct {
+	p   *prepared
+	rev resource.Revision
+	at  time.Time
+	// batch is the feed's view of it, complete.
+	batch store.Batch
+	// heads are the stored objects that are written, in the order of batch.Objects; id 0 for a new one.
+	heads []head
+	// commandRows are the ids of the stored rows, 0 for a new one, in the order of the transaction's commands.
+	commandRows []int64
+	// removed are the UIDs of the objects that go.
+	removed []resource.UID
+	history []line
+}
+
+// line is one entry of the history, with what Entry has no field for.
+type line struct {
+	store.Entry
+	severity string
+}
+
+
+// judge compares a transaction with what is stored. Members of a group are judged and written one after the other, so that each sees what those
+// before it did. Nothing is written here.
+func (w *writer) judge(p *prepared, rev resource.Revision, at time.Time) (*change, *store.CommitError, error) {
+	c := &change{p: p, rev: rev, at: at, batch: p.batch}
+	c.batch.Revision, c.batch.At = rev, at
+	for _, part := range []func(*change) (*store.CommitError, error){
+		w.judgeFences, w.judgeReads, w.judgeObjects, w.judgeCommands, w.judgeSignals, w.judgeTimers, w.addDependents,
+	} {
+		if refused, err := part(c); refused != nil || err != nil {
+			return nil, refused, err
+		}
+	}
+	c.events()
+	return c, nil, nil
+}
+
+func (w *writer) judgeFences(c *change) (*store.CommitError, error) {
+	for _, f := range c.p.tx.Fences {
+		have, ok := w.leases[f.Scope]
+		if ok && have.Epoch == f.Epoch {
+			continue
+		}
+		now := "nobody has it"
+		if ok {
+			now = fmt.Sprintf("it is at epoch %s, held by %q", have.Epoch, have.Holder)
+		}
+		return &store.CommitError{Err: store.ErrFenced, Detail: fmt.Sprintf("lease %s: written under epoch %s, %s", f.Scope, f.Epoch, now)}, nil
+	}
+	return nil, nil
+}
+
+func (w *writer) judgeReads(c *change) (*store.CommitError, error) {
+	for _, r := range c.p.tx.Reads {
+		h, err := w.head(r.Key)
+		if err != nil {
+			return nil, err
+		}
+		if h.revision != r.Revision {
+			return conflict(r.Key, r.Revision, h.revision), nil
+		}
+	}
+	return nil, nil
+}
+
+func conflict(key resource.Key, expected, actual resource.Revision) *store.CommitError {
+	return &store.CommitError{Err: store.ErrConflict, Key: key, Expected: expected, Actual: actual}
+}
+
+// head returns the stored object's head, the zero one when there is none.
+func (w *writer) head(key resource.Key) (head, error) {
+	if h, ok := w.heads.get(key); ok {
+		return h, nil
+	}
+	q := w.q.head
+	var h head
+	found, err := q.bindText(string(key.Kind)).bindText(string(key.Namespace)).bindText(string(key.Name)).one(func() error {
+		h = head{q.int(0), resource.UID(q.text(1)), resource.Revision(q.int(2)), resource.Generation(q.int(3)), q.int(4), q.int(5), lifecycle.State(q.text(6))}
+		return nil
+	})
+	if found && err == nil {
+		w.heads.put(key, h)
+	}
+	return h, err
+}
+
+func (w *writer) judgeObjects(c *change) (*store.CommitError, error) {
+	c.heads = make([]head, len(c.p.tx.Objects))
+	for i := range c.p.tx.Objects {
+		write := &c.p.tx.Objects[i]
+		key := keyOf(write)
+		h, err := w.head(key)
+		if err != nil {
+			return nil, err
+		}
+		if h.revision != write.Expect {
+			return conflict(key, write.Expect, h.revision), nil
+		}
+		c.heads[i] = h
+		if write.Object == nil {
+			if refused, err := w.takeLast(c, i, h); refused != nil || err != nil {
+				return refused, err
+			}
+		}
+		if refused := w.judgeObject(c, i, h); refused != nil {
+			return refused, nil
+		}
+	}
+	return nil, nil
+}
+
+// takeLast fills in the last form of an object that is removed by key.
+func (w *writer) takeLast(c *change, i int, h head) (*store.CommitError, error) {
+	o, err := objectByID(w.q.row, h.id)
+	if err != nil {
+		return nil, err
+	}
+	if len(o.Finalizers) > 0 {
+		return broken(o.Key, "it cannot be removed while it is held by %v: ask for its deletion and let the holders finish, or take their finalizers away first", o.Finalizers), nil
+	}
+	c.ownObjects()
+	c.batch.Objects[i].Object = o
+	return nil, nil
+}
+
+// ownObjects makes the batch's list of objects this attempt's own, so that the prepared one stays as it was.
+func (c *change) ownObjects() { c.batch.Objects = slices.Clone(c.batch.Objects) }
+
+func (w *writer) judgeObject(c *change, i int, h head) *store.CommitError {
+	write, o := &c.p.tx.Objects[i], c.batch.Objects[i].Object
+	if h.id == 0 {
+		if err := w.rules.create(o.Key, o.State); err != nil {
+			return err
+		}
+		c.note(store.Entry{Key: o.Key, UID: o.UID, Type: store.EntryCreated, To: o.State, Reason: write.Reason})
+		return nil
+	}
+	if err := checkUpdate(o, h); err != nil {
+		return err
+	}
+	if err := w.rules.move(o.Key, h.state, o.State); err != nil {
+		return err
+	}
+	if h.state != o.State {
+		c.note(store.Entry{Key: o.Key, UID: o.UID, Type: store.EntryTransition, From: h.state, To: o.State, Reason: write.Reason})
+	}
+	if c.batch.Objects[i].Removed {
+		return w.judgeGone(c, i)
+	}
+	return nil
+}
+
+// checkUpdate holds the new form to what never changes, or only rises.
+func checkUpdate(o *resource.Object, h head) *store.CommitError {
+	switch {
+	case o.UID != h.uid:
+		return invalid(o.Key, "its UID is %s and never changes; the write has %s", h.uid, o.UID)
+	case codec.Nanos(o.Created) != h.created:
+		return invalid(o.Key, "its time of creation is %s and never changes; the write has %s", codec.Time(h.created), o.Created)
+	case o.Generation < h.generation:
+		return invalid(o.Key, "its generation is %d and only rises; the write has %d", h.generation, o.Generation)
+	case h.deleted != 0 && codec.Nanos(o.Deleted) != h.deleted:
+		return broken(o.Key, "its deletion was asked for at %s, which is never taken back", codec.Time(h.deleted))
+	}
+	return nil
+}
+
+// judgeGone takes an object that nothing holds to its final state, and out.
+func (w *writer) judgeGone(c *change, i int) *store.CommitError {
+	o, write := *c.batch.Objects[i].Object, &c.p.tx.Objects[i]
+	if write.Gone != "" && write.Gone != o.State {
+		if err := w.rules.move(o.Key, o.State, write.Gone); err != nil {
+			return err
+		}
+		c.note(store.Entry{Key: o.Key, UID: o.UID, Type: store.EntryTransition, From: o.State, To: write.Gone, Reason: write.Reason})
+		o.State, o.StateSince = write.Gone, plain(c.at)
+		c.ownObjects()
+		c.batch.Objects[i].Object = &o
+	}
+	c.note(store.Entry{Key: o.Key, UID: o.UID, Type: store.EntryRemoved, From: o.State, Reason: write.Reason})
+	c.removed = append(c.removed, o.UID)
+	return nil
+}
+
+// owner returns the UID of the object of a key as this transaction leaves it, "" when there is none. A removed object counts: what hangs on it goes with it.
+func (w *writer) owner(c *change, key resource.Key) (resource.UID, error) {
+	for i := range c.batch.Objects {
+		if o := c.batch.Objects[i].Object; o.Key == key {
+			return o.UID, nil
+		}
+	}
+	h, err := w.head(key)
+	return h.uid, err
+}
+
+// hangsOn checks that a command, signal or timer belongs to an object that exists; uid "" means whichever has the key.
+func (w *writer) hangsOn(c *change, key resource.Key, uid resource.UID, what string) (resource.UID, *store.CommitError, error) {
+	have, err := w.owner(c, key)
+	switch {
+	case err != nil:
+		return "", nil, err
+	case have == "":
+		return "", &store.CommitError{Err: store.ErrConflict, Key: key, Detail: what + ": there is no such object"}, nil
+	case uid != "" && uid != have:
+		return "", &store.CommitError{Err: store.ErrConflict, Key: key,
+			Detail: fmt.Sprintf("%s: it is for the object with UID %s; the one that has the name now has UID %s", what, uid, have)}, nil
+	}
+	return have, nil, nil
+}
+
+func (w *writer) judgeCommands(c *change) (*store.CommitError, error) {
+	c.commandRows = make([]int64, len(c.p.tx.Commands))
+	for i := range c.p.tx.Commands {
+		write := &c.p.tx.Commands[i]
+		cmd := &write.Command
+		var rev resource.Revision
+		var phase command.Phase
+		var intent uint64
+		q := w.q.commandHead
+		if _, err := q.bindText(string(cmd.Owner)).bindText(string(cmd.Adapter)).bindText(cmd.Key).one(func() error {
+			c.commandRows[i], rev, phase, intent = q.int(0), resource.Revision(q.int(1)), command.Phase(q.text(2)), uint64(q.int(3))
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+		if rev != write.Expect {
+			return &store.CommitError{Err: store.ErrConflict, Key: cmd.Object, Expected: write.Expect, Actual: rev,
+				Detail: fmt.Sprintf("command %s: expected revision %d, it is at %d; read it again and repeat", cmd.Slot, write.Expect, rev)}, nil
+		}
+		if rev == 0 {
+			if _, refused, err := w.hangsOn(c, cmd.Object, cmd.Owner, "command "+cmd.Slot.String()); refused != nil || err != nil {
+				return refused, err
+			}
+		}
+		if !write.Delete && !cmd.Phase.Open() && (phase != cmd.Phase || intent != cmd.Intent) {
+			c.note(store.Entry{Key: cmd.Object, UID: cmd.Owner, Type: store.EntryCommand, Reason: string(cmd.Phase), Message: sentence(cmd)})
+		}
+	}
+	return nil, nil
+}
+
+func sentence(c *command.Command) string {
+	if c.Message == "" {
+		return c.Slot.String()
+	}
+	return c.Slot.String() + ": " + c.Message
+}
+
+func (w *writer) judgeSignals(c *change) (*store.CommitError, error) {
+	for _, id := range c.p.tx.Consume {
+		found, err := w.q.signal.bindInt(int64(id)).one(func() error { return nil })
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			return &store.CommitError{Err: store.ErrConflict, Detail: fmt.Sprintf("signal %d is gone: another commit consumed it, or its object was removed", id)}, nil
+		}
+	}
+	c.batch.Raised = slices.Clone(c.batch.Raised)
+	for i := range c.batch.Raised {
+		s := &c.batch.Raised[i]
+		uid, refused, err := w.hangsOn(c, s.Object, s.UID, "signal "+string(s.Name))
+		if refused != nil || err != nil {
+			return refused, err
+		}
+		s.UID, s.Revision = uid, c.rev
+		s.ID = store.SignalID(w.signals + uint64(i) + 1)
+		e := store.Entry{Key: s.Object, UID: uid, Type: store.EntrySignal, Reason: string(s.Name)}
+		if s.By != "" {
+			e.Message = "raised by " + s.By
+		}
+		c.note(e)
+	}
+	return nil, nil
+}
+
+func (w *writer) judgeTimers(c *change) (*store.CommitError, error) {
+	c.batch.Timers = slices.Clone(c.batch.Timers)
+	for i := range c.batch.Timers {
+		t := &c.batch.Timers[i]
+		if t.Due.IsZero() && t.UID != "" {
+			continue
+		}
+		uid, refused, err := w.hangsOn(c, t.Object, t.UID, "timer of "+t.Controller)
+		if refused != nil || err != nil {
+			return refused, err
+		}
+		t.UID = uid
+	}
+	return nil, nil
+}
+
+// note adds an entry to the history.
+func (c *change) note(e store.Entry) {
+	e.Revision, e.At, e.Writer, e.Cause = c.rev, c.at, c.p.tx.Writer, c.p.tx.Cause
+	c.history = append(c.history, line{Entry: e})
+}
+
+func (c *change) events() {
+	for _, e := range c.p.tx.Events {
+		c.note(store.Entry{Key: e.Object, UID: e.UID, Type: store.EntryEvent, Reason: e.Reason, Message: e.Message})
+		c.history[len(c.history)-1].severity = e.Kind
+	}
+}

@@ -1,0 +1,220 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/setpointhq/setpoint/lifecycle"
+	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/store"
+)
+
+// allowed is a kind's transition table: where each state may go. A kind without a lifecycle has the empty state only.
+type allowed map[lifecycle.State][]lifecycle.State
+
+// allowedBy reads the table of a kind.
+func allowedBy(t lifecycle.Table) allowed {
+	a := allowed{}
+	for _, r := range t {
+		a[r.State] = append([]lifecycle.State{}, r.To...)
+	}
+	if len(t) == 0 {
+		a[""] = nil
+	}
+	return a
+}
+
+// ruleBook holds the tables of all registered kinds, as the database has them. Only the writer touches it.
+type ruleBook map[resource.KindID]allowed
+
+// create judges the state of a new object. Kinds that were never registered have no rules.
+func (b ruleBook) create(key resource.Key, state lifecycle.State) *store.CommitError {
+	table, ok := b[key.Kind]
+	if !ok {
+		return nil
+	}
+	if _, known := table[state]; !known {
+		return broken(key, "state %q is not in the table of kind %s, which has %s", state, key.Kind, listStates(table.states()))
+	}
+	return nil
+}
+
+// move judges a transition.
+func (b ruleBook) move(key resource.Key, from, to lifecycle.State) *store.CommitError {
+	table, ok := b[key.Kind]
+	if !ok || from == to {
+		return nil
+	}
+	for _, s := range table[from] {
+		if s == to {
+			return nil
+		}
+	}
+	return broken(key, "kind %s does not allow the transition from %q to %q; from %q it may go to %s", key.Kind, from, to, from, listStates(table[from]))
+}
+
+func (a allowed) states() []lifecycle.State {
+	var list []lifecycle.State
+	for s := range a {
+		list = append(list, s)
+	}
+	return list
+}
+
+func listStates(list []lifecycle.State) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	words := make([]string, len(list))
+	for i, s := range list {
+		words[i] = fmt.Sprintf("%q", s)
+	}
+	slices.Sort(words)
+	return strings.Join(words, ", ")
+}
+
+func broken(key resource.Key, format string, args ...any) *store.CommitError {
+	return &store.CommitError{Err: store.ErrRule, Key: key, Detail: fmt.Sprintf(format, args...)}
+}
+
+// loadRules reads the tables from the database.
+func loadRules(c *conn) (ruleBook, error) {
+	q, err := c.prepare("SELECT kind, rules FROM kind")
+	if err != nil {
+		return nil, err
+	}
+	book := ruleBook{}
+	err = q.each(func() error {
+		var a allowed
+		if err := json.Unmarshal(q.bytes(1), &a); err != nil {
+			return fmt.Errorf("rules of kind %s: %w", q.text(0), err)
+		}
+		book[resource.KindID(q.text(0))] = a
+		return nil
+	})
+	return book, err
+}
+
+// Register stores the transition rules of kinds, replacing older ones. Kinds whose rules are the stored ones already cost nothing.
+func (s *Store) Register(ctx context.Context, kinds []store.Rules) error {
+	return s.writer.do(ctx, "register kinds", func(w *writer) error {
+		var changed []store.Rules
+		for _, k := range kinds {
+			same, err := w.rules.same(k)
+			if err != nil {
+				return err
+			}
+			if !same {
+				changed = append(changed, k)
+			}
+		}
+		if len(changed) == 0 {
+			return nil
+		}
+		err := transaction(w.c, func() error {
+			for _, k := range changed {
+				if err := register(w.c, k.Kind, allowedBy(k.Lifecycle)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return storeError(err)
+		}
+		for _, k := range changed {
+			w.rules[k.Kind] = allowedBy(k.Lifecycle)
+		}
+		return nil
+	})
+}
+
+// same compares what is stored with what is declared.
+func (b ruleBook) same(k store.Rules) (bool, error) {
+	have, ok := b[k.Kind]
+	if !ok {
+		return false, nil
+	}
+	old, err := json.Marshal(have)
+	if err != nil {
+		return false, err
+	}
+	declared, err := json.Marshal(allowedBy(k.Lifecycle))
+	return string(old) == string(declared), err
+}
+
+// register replaces one kind's rows, unless an object is in a state that the new table does not know.
+func register(c *conn, kind resource.KindID, table allowed) error {
+	text, err := json.Marshal(table)
+	if err != nil {
+		return err
+	}
+	if err := checkStored(c, kind, table, text); err != nil {
+		return err
+	}
+	for _, query := range []string{"DELETE FROM transition WHERE kind = ?", "DELETE FROM state WHERE kind = ?"} {
+		if err := execText(c, query, string(kind)); err != nil {
+			return err
+		}
+	}
+	if err := execText(c, "INSERT INTO kind (kind, rules) VALUES (?, ?) ON CONFLICT (kind) DO UPDATE SET rules = excluded.rules", string(kind), string(text)); err != nil {
+		return err
+	}
+	for from, list := range table {
+		if err := execText(c, "INSERT INTO state (kind, state) VALUES (?, ?)", string(kind), string(from)); err != nil {
+			return err
+		}
+		for _, to := range list {
+			if err := execText(c, "INSERT OR IGNORE INTO transition (kind, from_state, to_state) VALUES (?, ?, ?)", string(kind), string(from), string(to)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func checkStored(c *conn, kind resource.KindID, table allowed, text []byte) error {
+	q, err := c.prepare("SELECT namespace, name, state FROM object WHERE kind = ? AND state NOT IN (SELECT key FROM json_each(?)) LIMIT 1")
+	if err != nil {
+		return err
+	}
+	var refusal *store.CommitError
+	_, err = q.bindText(string(kind)).bindJSON(text).one(func() error {
+		key := resource.Key{Kind: kind, Namespace: resource.Namespace(q.text(0)), Name: resource.Name(q.text(1))}
+		refusal = broken(key, "it is in state %q, which the new table of the kind does not have (%s); move such objects first, or keep the state",
+			q.text(2), listStates(table.states()))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if refusal != nil {
+		return fmt.Errorf("register kind %s: %w", kind, refusal)
+	}
+	return nil
+}
+
+func execText(c *conn, query string, values ...string) error {
+	s, err := c.prepare(query)
+	if err != nil {
+		return err
+	}
+	for _, v := range values {
+		s.bindText(v)
+	}
+	return s.exec()
+}
+
+// storeError sorts an error of the driver into one of the sentinels of package store, unless it is one already.
+func storeError(err error) error {
+	for _, known := range []error{store.ErrRule, store.ErrClosed, store.ErrHeld, store.ErrCompacted, store.ErrUnavailable, store.ErrUnknown, store.ErrNotFound} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+}
