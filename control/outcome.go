@@ -83,6 +83,24 @@ func (o Outcome) AtRest() bool { return o.kind == outcomeDone }
 // Terminal reports whether repeating cannot help: something refused the request itself.
 func (o Outcome) Terminal() bool { return o.class == command.Terminal }
 
+// Kind names what happens next: "done", "after", "await" or "fail"; "invalid" is the zero Outcome.
+func (o Outcome) Kind() string { return o.kind.String() }
+
+// Class says what a failure asks for; "" for every other outcome.
+func (o Outcome) Class() command.Class { return o.class }
+
+// Code is the word (CamelCase) for what the object waits for, "" for an object at rest.
+func (o Outcome) Code() string { return o.code }
+
+// Due is when to look again though nothing may have changed, for a turn that ends now: the end of After's delay, the time of
+// Again, or the moment that [Throttled] named. The zero time: not before something changes, or a backoff is over.
+func (o Outcome) Due(now time.Time) time.Time {
+	if o.kind == outcomeAfter {
+		return now.Add(o.delay)
+	}
+	return o.until
+}
+
 // Message is the sentence for people, "" for an object at rest.
 func (o Outcome) Message() string { return o.message }
 

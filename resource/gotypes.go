@@ -25,7 +25,23 @@ func partSchema[T any](part string) (*jsonschema.Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the %s of type %s has no schema: %w", part, t, err)
 	}
+	nullMaps(s)
 	return s, nil
+}
+
+// nullMaps lets maps be null, since that is how Go writes one that is nil.
+func nullMaps(s *jsonschema.Schema) {
+	if s == nil {
+		return
+	}
+	if s.Type == "object" && s.AdditionalProperties != nil && !isFalse(s.AdditionalProperties) {
+		s.Type, s.Types = "", []string{"null", "object"}
+	}
+	for _, sub := range s.Properties {
+		nullMaps(sub)
+	}
+	nullMaps(s.Items)
+	nullMaps(s.AdditionalProperties)
 }
 
 // customSchemas finds the types that encode themselves: their fields say nothing about their JSON.
@@ -57,14 +73,14 @@ func customSchema(t reflect.Type) *jsonschema.Schema {
 	switch {
 	case t == reflect.TypeFor[time.Time]():
 		return &jsonschema.Schema{Type: "string", Format: "date-time"}
-	case t == reflect.TypeFor[[]byte]():
-		return &jsonschema.Schema{Types: []string{"null", "string"}, Format: "byte"}
 	case t == reflect.TypeFor[json.Number]():
 		return &jsonschema.Schema{Type: "number"}
 	case implements(reflect.TypeFor[json.Marshaler]()):
 		return &jsonschema.Schema{Extra: map[string]any{preserve: true}}
 	case implements(reflect.TypeFor[encoding.TextMarshaler]()):
 		return &jsonschema.Schema{Type: "string"}
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8:
+		return &jsonschema.Schema{Types: []string{"null", "string"}, Format: "byte"}
 	}
 	return nil
 }

@@ -75,7 +75,7 @@ func (r *reader) readTime(into *time.Time) func(string, *node) {
 			return
 		}
 		t, err := time.Parse(time.RFC3339, n.str)
-		if err != nil {
+		if err != nil || t.UTC().Year() < 1 || t.UTC().Year() > 9999 { // a zone can lead out of what can be written
 			r.wrong.add(path, WrongValue, "want a time like 2026-11-21T09:00:00Z, not %s", quoteNode(n))
 			return
 		}

@@ -83,11 +83,16 @@ func (c *compiler) rule(path string, s *jsonschema.Schema, structural bool) *rul
 	c.types(path, s, r)
 	c.values(path, s, r)
 	c.objects(path, s, r, structural)
-	r.items = c.rule(path+"[]", s.Items, structural)
+	if r.items = c.rule(path+"[]", s.Items, structural); r.items != nil {
+		r.hasDefaults = r.hasDefaults || r.items.hasDefaults
+		if s.Items.Default != nil {
+			c.refuse(path+"[]", "has a default, which items cannot have")
+		}
+	}
 	r.all, r.any, r.one = c.list(path, s.AllOf), c.list(path, s.AnyOf), c.list(path, s.OneOf)
 	r.not, r.when = c.rule(path, s.Not, false), c.rule(path, s.If, false)
 	r.then, r.otherwise = c.rule(path, s.Then, false), c.rule(path, s.Else, false)
-	if s.Default != nil {
+	if s.Default != nil && len(c.errs) == 0 {
 		c.checkDefault(path, s, r)
 	}
 	return r
@@ -212,9 +217,7 @@ func (c *compiler) objects(path string, s *jsonschema.Schema, r *rule, structura
 		r.closed = structural && s.Properties != nil && s.Extra[preserve] != true
 	}
 	r.names = c.rule(path, s.PropertyNames, false)
-	if r.items == nil && s.Items != nil && s.Items.Default != nil {
-		c.refuse(path+"[]", "has a default, which items cannot have")
-	}
+	r.hasDefaults = r.hasDefaults || r.other != nil && r.other.hasDefaults
 }
 
 // isFalse recognises the schema that allows nothing.

@@ -73,7 +73,7 @@ func (c Change) Object() *resource.Object {
 // CommandChange is a command before (nil: there was none) and after (nil: removed) a step.
 type CommandChange struct{ Old, New *command.Command }
 
-// TimerChange is a timer before (nil: there was none) and after (nil: cleared) a step.
+// TimerChange is a timer before (nil: there was none) and after (nil: cleared) a step. Old and New are timers of one UID.
 type TimerChange struct{ Old, New *store.Timer }
 
 // parts splits a load for delivery. It yields at least one part.

@@ -241,6 +241,13 @@ func TestRunRetriesWithGrowingDelays(t *testing.T) {
 		if h := p.view.Health(); !h.Following || h.Err != nil || h.Failures != 0 {
 			t.Errorf("health is %+v", h)
 		}
+		f.put("a", "1")
+		synctest.Wait()
+		f.change(func() { f.broken = store.ErrUnavailable })
+		pass(20 * time.Millisecond)
+		if f.watches != 2 || !p.view.Health().Following {
+			t.Errorf("after a commit that was applied, the next failure is a first one: it is retried at once")
+		}
 	})
 }
 

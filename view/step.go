@@ -107,11 +107,14 @@ func (s *step) consumed(id store.SignalID) {
 	s.wrote()
 }
 
-// timer sets a timer, or clears it when it has no due time.
+// timer sets a timer, or clears it when it has no due time. The timer of a namesake ends first, as a change of its own.
 func (s *step) timer(r *timerRow) {
 	if r.due.IsZero() {
 		s.timerCleared(r)
 		return
+	}
+	if stale := s.view.timers.rows[r.timerKey].newest(); stale != nil && stale.uid != r.uid {
+		s.timerCleared(stale)
 	}
 	now := r.timer()
 	change := TimerChange{New: &now}

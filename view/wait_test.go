@@ -3,6 +3,8 @@ package view_test
 import (
 	"context"
 	"errors"
+	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -83,4 +85,25 @@ func TestWaitForLeavesNothingWhenItGivesUp(t *testing.T) {
 			t.Errorf("%d waiters left", n)
 		}
 	})
+}
+
+func TestWaitForMissesNothing(t *testing.T) {
+	const commits, clients = 5000, 3
+	v := loaded(t)
+	var waiters sync.WaitGroup
+	for range clients {
+		waiters.Go(func() {
+			// Always the very next one, so that waiting and publishing meet as often as can be.
+			for r := resource.Revision(1); r <= commits; r++ {
+				if err := v.WaitFor(t.Context(), r); err != nil {
+					t.Errorf("wait for %d: %v", r, err)
+				}
+			}
+		})
+	}
+	for r := resource.Revision(1); r <= commits; r++ {
+		apply(t, v, store.Batch{Revision: r})
+		runtime.Gosched()
+	}
+	waiters.Wait()
 }

@@ -132,11 +132,11 @@ func (c *Client) Do(ctx context.Context, call command.Call) command.Result {
 	if err := decode("the answer is malformed", text, &answer); err != nil {
 		return unknown("%s: %v", base, err)
 	}
-	return answer.result()
+	return answer.Judge()
 }
 
-// result judges an answer; one that makes no sense leaves the caller not knowing.
-func (a ApplyAnswer) result() command.Result {
+// Judge turns an answer into the end of an attempt; one that makes no sense leaves the caller not knowing.
+func (a ApplyAnswer) Judge() command.Result {
 	r := command.Result{
 		Outcome: a.Outcome, Class: a.Class, Body: absent(a.Result), Handle: a.Handle, Message: a.Message,
 		RetryAfter: time.Duration(min(max(a.RetryAfterMillis, 0), time.Hour.Milliseconds())) * time.Millisecond,
@@ -167,7 +167,7 @@ func (c *Client) LookUp(ctx context.Context, call command.Call) (command.Result,
 	if !answer.Known {
 		return command.Result{}, false, nil
 	}
-	result := answer.result()
+	result := answer.Judge()
 	if result.Outcome == command.OutcomeUnknown {
 		return command.Result{}, false, fmt.Errorf("look up token %s of key %q: %s", call.Token, call.Key, result.Message)
 	}

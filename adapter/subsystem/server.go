@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -320,4 +321,21 @@ func decode(what string, text []byte, into any) error {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
+}
+
+// Run opens a server, listens on address, tells ready (when set) the bound address, and serves until ctx ends. It is the
+// whole main function of most subsystems. address is "host:port"; port 0 chooses one.
+func Run(ctx context.Context, options Options, address string, ready func(net.Addr)) error {
+	server, err := Open(options)
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return errors.Join(fmt.Errorf("subsystem: %w", err), server.Close())
+	}
+	if ready != nil {
+		ready(listener.Addr())
+	}
+	return server.Serve(ctx, listener)
 }

@@ -52,13 +52,12 @@ func (f *feed) publish(batches []sized) {
 		f.bytes += b.bytes
 	}
 	f.head = batches[len(batches)-1].batch.Revision
-	drop := 0
-	for f.bytes > f.limit || len(f.ring)-drop > ringMax {
-		f.bytes -= f.ring[drop].bytes
-		f.ring[drop] = sized{}
+	drop, bytes := 0, f.bytes
+	for bytes > f.limit || len(f.ring)-drop > ringMax {
+		bytes -= f.ring[drop].bytes
 		drop++
 	}
-	f.ring = f.ring[drop:]
+	f.drop(drop)
 	f.wake()
 }
 
@@ -73,11 +72,28 @@ func (f *feed) revision() resource.Revision {
 	return f.head
 }
 
-// forgot says that revisions up to and including rev are not in the database any more.
+// forgot says that revisions up to and including rev are not retained any more, here neither.
 func (f *feed) forgot(rev resource.Revision) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.compacted = max(f.compacted, rev)
+	if rev <= f.compacted {
+		return
+	}
+	f.compacted = rev
+	drop := 0
+	for drop < len(f.ring) && f.ring[drop].batch.Revision <= rev {
+		drop++
+	}
+	f.drop(drop)
+}
+
+// drop takes the n oldest commits out of memory.
+func (f *feed) drop(n int) {
+	for i := range n {
+		f.bytes -= f.ring[i].bytes
+		f.ring[i] = sized{}
+	}
+	f.ring = f.ring[n:]
 }
 
 func (f *feed) close() {
@@ -98,7 +114,7 @@ func (f *feed) check(from resource.Revision) error {
 		return store.ErrClosed
 	case from > f.head:
 		return store.ErrFuture
-	case from < f.compacted && !f.inRing(from+1):
+	case from < f.compacted:
 		return store.ErrCompacted
 	}
 	return nil

@@ -30,15 +30,14 @@ func (w *writer) commit(group []*member) {
 	}
 }
 
-// finish turns an error of the whole group into everyone's, except of those who were refused for reasons of their own.
+// finish turns an error of the whole group into everyone's, also of those who were refused: they were judged by what is not there now.
 func finish(answers []answer, err error) []answer {
 	if err == nil {
 		return answers
 	}
+	e := commitError(err)
 	for i := range answers {
-		if answers[i].err == nil {
-			answers[i].err = commitError(err)
-		}
+		answers[i] = answer{err: e}
 	}
 	return answers
 }
@@ -50,7 +49,7 @@ func commitError(err error) *store.CommitError {
 		return already
 	}
 	switch code := zsqlite.ErrCode(err); {
-	case code == zsqlite.ResultConstraintUnique || code == zsqlite.ResultConstraintPrimaryKey || code == zsqlite.ResultConstraintCheck || code == zsqlite.ResultConstraintDatatype:
+	case code == zsqlite.ResultConstraintUnique || code == zsqlite.ResultConstraintPrimaryKey || code == zsqlite.ResultConstraintCheck:
 		return &store.CommitError{Err: store.ErrInvalid, Detail: err.Error()}
 	case code.ToPrimary() == zsqlite.ResultConstraint:
 		return &store.CommitError{Err: store.ErrRule, Detail: err.Error()}
@@ -60,26 +59,30 @@ func commitError(err error) *store.CommitError {
 	return &store.CommitError{Err: store.ErrUnavailable, Detail: "nothing was written: " + err.Error()}
 }
 
-// attempt runs a group as one database transaction. It always returns one answer per member; an error is about all that were not refused.
+// attempt runs a group as one database transaction. It returns one answer per member; an error is the whole group's.
 func (w *writer) attempt(group []*member, singly bool) ([]answer, error) {
-	start, statements := time.Now(), w.store.Statements()
+	start, statements, signals := time.Now(), w.store.Statements(), w.signals
 	stats := GroupStats{Members: len(group), Singly: singly}
 	answers := make([]answer, len(group))
 	if err := w.begin(); err != nil {
 		return answers, err
 	}
 	accepted, err := w.writeAll(group, answers, start, &stats)
-	if err == nil && len(accepted) > 0 {
+	switch {
+	case err == nil && len(accepted) > 0:
 		err = w.finishGroup(accepted, &stats)
+	case err == nil:
+		err = w.rollback()
 	}
-	if err != nil || len(accepted) == 0 {
-		err = errors.Join(err, w.abandon())
+	if err != nil {
+		w.heads.clear()
+		w.signals = signals
+		err = errors.Join(err, w.rollback())
+		stats.Committed, stats.First, stats.Last = 0, 0, 0
 	}
 	stats.Statements, stats.Duration = w.store.Statements()-statements, time.Since(start)
 	if err == nil {
-		err = w.deliver(accepted, stats)
-	} else {
-		stats.Committed, stats.First, stats.Last = 0, 0, 0
+		w.deliver(accepted, answers, stats)
 	}
 	if w.store.options.Observe != nil {
 		w.store.options.Observe(stats)
@@ -151,7 +154,7 @@ func (w *writer) begin() error {
 			err = w.takeIn()
 		}
 		if err != nil {
-			return errors.Join(err, w.abandon())
+			return errors.Join(err, w.rollback())
 		}
 	}
 }
@@ -167,9 +170,7 @@ func (w *writer) touched() (bool, error) {
 	return moved, nil
 }
 
-// abandon rolls back, and forgets what was remembered from inside.
-func (w *writer) abandon() error {
-	w.heads.clear()
+func (w *writer) rollback() error {
 	if w.c.raw.AutocommitEnabled() {
 		return nil
 	}
@@ -179,7 +180,8 @@ func (w *writer) abandon() error {
 // finishGroup moves the revision and commits.
 func (w *writer) finishGroup(accepted []sized, stats *GroupStats) error {
 	last := accepted[len(accepted)-1].batch.Revision
-	if err := w.trim(last); err != nil {
+	forgotten, err := w.trim(last)
+	if err != nil {
 		return err
 	}
 	if err := w.q.meta.bindInt(int64(last)).bindInt(int64(w.signals)).exec(); err != nil {
@@ -191,22 +193,31 @@ func (w *writer) finishGroup(accepted []sized, stats *GroupStats) error {
 		}
 	}
 	if err := w.c.exec("COMMIT"); err != nil {
-		return w.doubt(err)
+		if err := w.doubt(last, err); err != nil {
+			return err
+		}
 	}
+	w.compacted = forgotten
+	w.store.feed.forgot(forgotten)
 	return nil
 }
 
 // deliver tells the feed.
-func (w *writer) deliver(accepted []sized, stats GroupStats) error {
+func (w *writer) deliver(accepted []sized, answers []answer, stats GroupStats) {
 	if len(accepted) == 0 {
-		return nil
+		return
 	}
 	w.revision = accepted[len(accepted)-1].batch.Revision
 	w.store.feed.publish(accepted)
-	if hook := w.store.options.Hooks.AfterCommit; hook != nil {
-		if err := hook(stats); err != nil {
-			return &store.CommitError{Err: store.ErrUnknown, Detail: err.Error()}
+	hook := w.store.options.Hooks.AfterCommit
+	if hook == nil {
+		return
+	}
+	if err := hook(stats); err != nil {
+		for i := range answers {
+			if answers[i].err == nil {
+				answers[i] = answer{err: &store.CommitError{Err: store.ErrUnknown, Detail: err.Error()}}
+			}
 		}
 	}
-	return nil
 }

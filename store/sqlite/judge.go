@@ -183,15 +183,16 @@ func checkUpdate(o *resource.Object, h head) *store.CommitError {
 
 // judgeGone takes an object that nothing holds to its final state, and out.
 func (w *writer) judgeGone(c *change, i int) *store.CommitError {
-	o, write := *c.batch.Objects[i].Object, &c.p.tx.Objects[i]
+	o, write := c.batch.Objects[i].Object, &c.p.tx.Objects[i]
 	if write.Gone != "" && write.Gone != o.State {
 		if err := w.rules.move(o.Key, o.State, write.Gone); err != nil {
 			return err
 		}
 		c.note(store.Entry{Key: o.Key, UID: o.UID, Type: store.EntryTransition, From: o.State, To: write.Gone, Reason: write.Reason})
+		o = shallow(o)
 		o.State, o.StateSince = write.Gone, plain(c.at)
 		c.ownObjects()
-		c.batch.Objects[i].Object = &o
+		c.batch.Objects[i].Object = o
 	}
 	c.note(store.Entry{Key: o.Key, UID: o.UID, Type: store.EntryRemoved, From: o.State, Reason: write.Reason})
 	c.removed = append(c.removed, o.UID)

@@ -87,7 +87,7 @@ func (p *prepared) object(i int, caps Caps) *store.CommitError {
 	if err := checkObject(w); err != nil {
 		return err
 	}
-	o := *w.Object
+	o := shallow(w.Object)
 	attributes, err := codec.AppendAttributes(nil, &o.Attributes)
 	if err != nil {
 		return invalid(o.Key, "attributes cannot be encoded: %v", err)
@@ -103,8 +103,13 @@ func (p *prepared) object(i int, caps Caps) *store.CommitError {
 	p.bytes += size
 	o.Created, o.Deleted, o.StateSince = plain(o.Created), plain(o.Deleted), plain(o.StateSince)
 	p.attributes[i] = attributes
-	p.batch.Objects[i] = store.ObjectChange{Object: &o, Created: w.Expect == 0, Removed: o.Deleting() && len(o.Finalizers) == 0}
+	p.batch.Objects[i] = store.ObjectChange{Object: o, Created: w.Expect == 0, Removed: o.Deleting() && len(o.Finalizers) == 0}
 	return nil
+}
+
+// shallow is a copy whose own fields can be set; what they refer to is shared.
+func shallow(o *resource.Object) *resource.Object {
+	return &resource.Object{Meta: o.Meta, Spec: o.Spec, Status: o.Status}
 }
 
 // plain is a time as it will be when it is read back: in UTC, without the reading of the monotonic clock.
@@ -154,7 +159,7 @@ func checkObject(w *store.ObjectWrite) *store.CommitError {
 	return nil
 }
 
-func (p *prepared) commandWrites(caps Caps) (bool, _ *store.CommitError) {
+func (p *prepared) commandWrites(caps Caps) (bool, *store.CommitError) {
 	p.batch.Commands = make([]store.CommandChange, len(p.tx.Commands))
 	p.commands = make([][]byte, len(p.tx.Commands))
 	for i := range p.tx.Commands {
@@ -233,7 +238,7 @@ func (p *prepared) timers(caps Caps) (late bool, _ *store.CommitError) {
 	return late, nil
 }
 
-func (p *prepared) events(caps Caps) (bool, _ *store.CommitError) {
+func (p *prepared) events(caps Caps) (bool, *store.CommitError) {
 	for i := range p.tx.Events {
 		e := &p.tx.Events[i]
 		if e.Object.Kind == "" || e.Object.Name == "" || e.Reason == "" {

@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/goccy/go-yaml"
+)
+
+// toYAML writes JSON as YAML, with fields in the same order.
+func toYAML(body []byte) ([]byte, error) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	v, err := ordered(d)
+	if err != nil {
+		return nil, fmt.Errorf("the server's JSON cannot be read: %w", err)
+	}
+	return yaml.MarshalWithOptions(v, yaml.IndentSequence(false), yaml.UseLiteralStyleIfMultiline(true))
+}
+
+// ordered reads a value, objects as lists of fields.
+func ordered(d *json.Decoder) (any, error) {
+	t, err := d.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch t := t.(type) {
+	case json.Delim:
+		if t == '{' {
+			return orderedObject(d)
+		}
+		list := []any{}
+		for d.More() {
+			v, err := ordered(d)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
+		_, err := d.Token()
+		return list, err
+	case json.Number:
+		return number(t), nil
+	}
+	return t, nil
+}
+
+func orderedObject(d *json.Decoder) (any, error) {
+	fields := yaml.MapSlice{}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		v, err := ordered(d)
+		if err != nil {
+			return nil, err
+		}
+		fields = append(fields, yaml.MapItem{Key: key, Value: v})
+	}
+	_, err := d.Token()
+	return fields, err
+}
+
+func number(n json.Number) any {
+	if i, err := n.Int64(); err == nil {
+		return i
+	}
+	if u, err := strconv.ParseUint(n.String(), 10, 64); err == nil {
+		return u
+	}
+	if f, err := n.Float64(); err == nil {
+		return f
+	}
+	return n.String()
+}
+
+// fromYAML reads one YAML value as JSON.
+func fromYAML(v any) (json.RawMessage, error) {
+	body, err := json.Marshal(v)
+	var wrong *json.UnsupportedTypeError
+	if errors.As(err, &wrong) {
+		return nil, errors.New("a key is not text")
+	}
+	return body, err
+}
+
+// yamlDocuments calls each with every document of a stream and the line it begins at.
+func yamlDocuments(text []byte, each func(line int, document []byte) error) error {
+	line := 1
+	var document bytes.Buffer
+	begins := 1
+	flush := func() error {
+		body := bytes.Clone(document.Bytes())
+		document.Reset()
+		if blank(body) {
+			return nil
+		}
+		return each(begins, body)
+	}
+	for rest := text; len(rest) > 0; line++ {
+		next := rest
+		if end := bytes.IndexByte(rest, '\n'); end >= 0 {
+			next = rest[:end+1]
+		}
+		rest = rest[len(next):]
+		if separates(next) {
+			if err := flush(); err != nil {
+				return err
+			}
+			begins = line + 1
+			continue
+		}
+		document.Write(next)
+	}
+	return flush()
+}
+
+// separates reports whether a line ends a document: "---" or "..." alone, or with a comment. Content never begins in the first column
+// with these, by the grammar of YAML.
+func separates(line []byte) bool {
+	trimmed := bytes.TrimRight(line, " \t\r\n")
+	if bytes.Equal(trimmed, []byte("...")) || bytes.Equal(trimmed, []byte("---")) {
+		return true
+	}
+	rest, found := bytes.CutPrefix(trimmed, []byte("---"))
+	return found && bytes.HasPrefix(bytes.TrimLeft(rest, " \t"), []byte("#")) && (rest[0] == ' ' || rest[0] == '\t')
+}
+
+// blank reports whether there is nothing but comments.
+func blank(document []byte) bool {
+	for line := range bytes.Lines(document) {
+		line = bytes.TrimSpace(line)
+		if len(line) > 0 && line[0] != '#' && line[0] != '%' {
+			return false
+		}
+	}
+	return true
+}
+
+// strictYAML decodes one document, refusing duplicate keys.
+func strictYAML(document []byte) (any, error) {
+	var v any
+	err := yaml.NewDecoder(bytes.NewReader(document), yaml.UseOrderedMap()).Decode(&v)
+	if errors.Is(err, io.EOF) {
+		return nil, nil
+	}
+	return v, err
+}

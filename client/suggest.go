@@ -1,0 +1,41 @@
+package client
+
+import "strings"
+
+// nearest is ` (did you mean "x"?)` for the kind whose name is most like the word, or a pointer to the list of kinds.
+func nearest(word string, kinds []Kind) string {
+	bare, _, _ := strings.Cut(word, ".")
+	best, least := "", max(1, len(bare)/3)+1
+	for _, k := range kinds {
+		for _, name := range k.Names() {
+			if d := distance(bare, name); d < least {
+				best, least = k.Plural, d
+			}
+		}
+	}
+	if best == "" {
+		return " (see: setpoint kinds)"
+	}
+	return ` (did you mean "` + best + `"?)`
+}
+
+// distance counts the insertions, deletions and replacements that turn one word into the other (Levenshtein 1965).
+func distance(a, b string) int {
+	last := make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row := make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			replace := last[j-1]
+			if a[i-1] != b[j-1] {
+				replace++
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, replace)
+		}
+		last = row
+	}
+	return last[len(b)]
+}
