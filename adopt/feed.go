@@ -14,27 +14,19 @@ import (
 // idle is how long a source that says nothing without having waited is left alone.
 const idle = time.Second
 
+// position is how far a controller has followed its source.
+type position struct {
+	at      Cursor
+	scanned bool // false: at means nothing, scan first
+}
+
 // follow scans, then follows the changes, until ctx ends. Whatever fails is tried again, with backoff.
 func (c *Controller[ID, Row]) follow(ctx context.Context) {
 	random := rand.New(rand.NewPCG(c.options.Seed, 2))
-	var (
-		at      Cursor
-		scanned bool
-		failed  int
-	)
-	for ctx.Err() == nil {
-		var (
-			pause time.Duration
-			err   error
-		)
-		scanning := !scanned
-		if !scanning {
-			at, pause, err = c.changes(ctx, at)
-			scanned = !errors.Is(err, ErrGap)
-		} else {
-			at, err = c.scan(ctx)
-			scanned = err == nil
-		}
+	var p position
+	for failed := 0; ctx.Err() == nil; {
+		scanning := !p.scanned
+		pause, err := c.advance(ctx, &p)
 		if ctx.Err() != nil {
 			return
 		}
@@ -48,6 +40,18 @@ func (c *Controller[ID, Row]) follow(ctx context.Context) {
 		}
 		c.pause(ctx, pause, err == nil)
 	}
+}
+
+// advance takes one step, and says how long to wait before the next.
+func (c *Controller[ID, Row]) advance(ctx context.Context, p *position) (pause time.Duration, err error) {
+	if !p.scanned {
+		p.at, err = c.scan(ctx)
+		p.scanned = err == nil
+		return 0, err
+	}
+	next, pause, err := c.changes(ctx, p.at)
+	p.at, p.scanned = next, !errors.Is(err, ErrGap)
+	return pause, err
 }
 
 // pause waits, and not for long if told to look.
@@ -86,13 +90,28 @@ func (c *Controller[ID, Row]) scan(ctx context.Context) (at Cursor, err error) {
 
 // changes asks once, wakes the rows that somebody else has changed, and says how long to wait before asking again.
 func (c *Controller[ID, Row]) changes(ctx context.Context, after Cursor) (at Cursor, pause time.Duration, err error) {
+	at = after
 	defer contain(&err)
 	batch, err := c.options.Source.Changes(ctx, after)
 	if err != nil {
 		return after, 0, fmt.Errorf("ask the source for changes after %q: %w", after, err)
 	}
-	var wakes []queue.Request[ID]
-	for _, change := range batch.Changes {
+	c.wake(batch.Changes)
+	switch {
+	case len(batch.Changes) > 0 && batch.Next == after:
+		return after, 0, fmt.Errorf("the source reports %d changes after %q and names no later position to go on from; set Batch.Next", len(batch.Changes), after)
+	case c.options.Interval > 0:
+		return batch.Next, c.options.Interval, nil
+	case len(batch.Changes) == 0:
+		return batch.Next, idle, nil
+	}
+	return batch.Next, 0, nil
+}
+
+// wake queues the rows whose change no turn has seen.
+func (c *Controller[ID, Row]) wake(changes []Change[ID]) {
+	wakes := make([]queue.Request[ID], 0, len(changes))
+	for _, change := range changes {
 		if c.memory.reported(change) {
 			wakes = append(wakes, queue.Request[ID]{Key: change.ID, Wake: queue.Wake{Change: true}})
 		} else {
@@ -100,13 +119,6 @@ func (c *Controller[ID, Row]) changes(ctx context.Context, after Cursor) (at Cur
 		}
 	}
 	c.queue.AddMany(wakes)
-	if c.options.Interval > 0 {
-		return batch.Next, c.options.Interval, nil
-	}
-	if len(batch.Changes) == 0 {
-		pause = idle
-	}
-	return batch.Next, pause, nil
 }
 
 // contain turns a panic of a source into an error.

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
@@ -19,7 +18,6 @@ type Handler struct {
 	schemas           schemas
 	drained           chan struct{}
 	drain             sync.Once
-	generated         atomic.Uint64 // names made from generateName, for their randomness
 }
 
 // New makes a handler for a plane.

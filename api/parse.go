@@ -80,7 +80,7 @@ func (c *call) owners(o, old *resource.Object) {
 				continue
 			}
 		}
-		if d, ok := c.h.Plane.Registry().Get(owner.Kind); ok && d.Namespaced() {
+		if d, ok := c.h.Plane.Registry().Kind(owner.Kind); ok && d.Namespaced() {
 			owner.Namespace = o.Namespace
 		}
 	}
@@ -117,4 +117,3 @@ func immutable(old, o *resource.Object) error {
 func required(path, detail string) error {
 	return &resource.Invalid{Causes: []resource.Cause{{Field: path, Type: resource.Required, Message: detail}}}
 }
-

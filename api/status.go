@@ -16,7 +16,7 @@ import (
 	"github.com/setpointhq/setpoint/store"
 )
 
-// modified is what the original says of a write that came too late.
+// errModified is what the original says of a write that came too late.
 var errModified = errors.New("the object has been modified; please apply your changes to the latest version and try again")
 
 // fail answers with an error.
@@ -72,7 +72,7 @@ func (c *call) statusError(err error) apierrors.APIStatus {
 	case errors.Is(err, store.ErrConflict):
 		return apierrors.NewConflict(t.resource(), name, errModified)
 	case errors.Is(err, store.ErrRule) && errors.As(err, &commit):
-		return apierrors.NewInvalid(t.groupKind(), name, field.ErrorList{field.Forbidden(nil, commit.Detail)})
+		return apierrors.NewInvalid(t.groupKind(), name, field.ErrorList{field.Forbidden(field.NewPath("status", "state"), commit.Detail)})
 	case errors.Is(err, ErrUnknownSignal):
 		return apierrors.NewInvalid(t.groupKind(), name, field.ErrorList{field.Invalid(field.NewPath("name"), field.OmitValueType{}, err.Error())})
 	}

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -172,8 +175,8 @@ func filter(test string) (step, error) {
 	if len(right) > 1 && right[0] == '\'' && right[len(right)-1] == '\'' {
 		right = strconv.Quote(right[1 : len(right)-1])
 	}
-	var is any
-	if !found || err != nil || json.Unmarshal([]byte(right), &is) != nil {
+	is, wrong := decodeAny([]byte(right))
+	if !found || err != nil || wrong != nil {
 		return step{}, fmt.Errorf("[?(%s)]: want @.field==\"value\"", test)
 	}
 	return step{where: path, is: is, not: not}, nil
@@ -208,7 +211,7 @@ func (s step) from(v any) []any {
 		return list
 	case s.all && isObject:
 		var values []any
-		for _, key := range sortedKeys(object) {
+		for _, key := range slices.Sorted(maps.Keys(object)) {
 			values = append(values, object[key])
 		}
 		return values
@@ -248,6 +251,14 @@ func (t template) render(v any) string {
 		}
 	}
 	return b.String()
+}
+
+// decodeAny decodes JSON, numbers as they are written.
+func decodeAny(body []byte) (v any, err error) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	err = d.Decode(&v)
+	return v, err
 }
 
 // plain writes texts as they are, and other values as JSON.

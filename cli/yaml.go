@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 )
@@ -79,16 +79,6 @@ func number(n json.Number) any {
 	return n.String()
 }
 
-// fromYAML reads one YAML value as JSON.
-func fromYAML(v any) (json.RawMessage, error) {
-	body, err := json.Marshal(v)
-	var wrong *json.UnsupportedTypeError
-	if errors.As(err, &wrong) {
-		return nil, errors.New("a key is not text")
-	}
-	return body, err
-}
-
 // yamlDocuments calls each with every document of a stream and the line it begins at.
 func yamlDocuments(text []byte, each func(line int, document []byte) error) error {
 	line := 1
@@ -142,12 +132,12 @@ func blank(document []byte) bool {
 	return true
 }
 
-// strictYAML decodes one document, refusing duplicate keys.
-func strictYAML(document []byte) (any, error) {
+// fromYAML reads one document as JSON. Errors name lines as they are in a text in which the document begins at the given line.
+func fromYAML(line int, document []byte) (json.RawMessage, error) {
+	padded := append(bytes.Repeat([]byte{'\n'}, line-1), document...)
 	var v any
-	err := yaml.NewDecoder(bytes.NewReader(document), yaml.UseOrderedMap()).Decode(&v)
-	if errors.Is(err, io.EOF) {
-		return nil, nil
+	if err := yaml.Unmarshal(padded, &v); err != nil {
+		return nil, errors.New(strings.TrimSpace(yaml.FormatError(err, false, true)))
 	}
-	return v, err
+	return json.Marshal(v)
 }

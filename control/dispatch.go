@@ -223,7 +223,7 @@ func (d *dispatcher) after(c command.Command, r command.Result) (command.Command
 		return d.done(c, r), nil
 	case command.OutcomeAccepted:
 		c.Phase, c.Handle, c.Class = command.Accepted, r.Handle, ""
-		c.NotBefore = now.Add(max(r.RetryAfter, d.policy.Base))
+		c.NotBefore = stored(now.Add(max(r.RetryAfter, d.policy.Base)))
 		return c, nil
 	case command.OutcomeRefused:
 		switch r.Class {
@@ -269,7 +269,7 @@ func (d *dispatcher) again(c command.Command, r command.Result, now time.Time) (
 	d.mu.Lock()
 	backoff := d.policy.Backoff(max(1, c.Attempt), d.random)
 	d.mu.Unlock()
-	c.NotBefore = now.Add(max(backoff, r.RetryAfter))
+	c.NotBefore = stored(now.Add(max(backoff, r.RetryAfter)))
 	return c, nil
 }
 

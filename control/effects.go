@@ -140,7 +140,7 @@ const repairPause = 5 * time.Minute
 func (t *Turn) wish(c command.Command, unit string, request []byte, o effectOptions) (command.Command, Outcome) {
 	if c.Phase == command.Lost && c.Losses > 1 {
 		policy := t.engine.policy(c.Adapter)
-		c.NotBefore = t.now.Add(pause(policy.Base, policy.Cap, c.Losses-1))
+		c.NotBefore = stored(t.now.Add(pause(policy.Base, policy.Cap, c.Losses-1)))
 	} else {
 		c.NotBefore = time.Time{}
 	}

@@ -281,6 +281,15 @@ func (e *Engine) policy(a command.AdapterName) command.Policy {
 // now is the time as it is stored: UTC, microseconds, no monotonic reading, so that it survives being written and read.
 func (e *Engine) now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
+// stored rounds a moment in the future up to what the store keeps, so that it is never waited for in vain: a time that is due by the
+// clock is due by [Engine.now] as well.
+func stored(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(time.Microsecond - 1).UTC().Truncate(time.Microsecond)
+}
+
 // tenant shares a controller's workers fairly between namespaces.
 func tenant(k resource.Key) resource.Namespace { return k.Namespace }
 

@@ -116,12 +116,12 @@ func (t *Turn) due(o Outcome) time.Time {
 		if armed, ok := t.snapshot.Timer(t.controller.name, t.stored.Key); ok && armed.Code == o.code && armed.Due.After(t.now) {
 			return armed.Due
 		}
-		return t.now.Add(o.delay)
+		return stored(t.now.Add(o.delay))
 	case outcomeDone:
-		return o.until
+		return stored(o.until)
 	case outcomeFail:
 		if o.class == command.Throttled {
-			return o.until
+			return stored(o.until)
 		}
 	}
 	return time.Time{}

@@ -17,7 +17,7 @@ func (d *Definition) Admit(old, new *Object) error {
 	if n := size(new); n > MaxBytes {
 		return fmt.Errorf("%s: %d bytes: %w", new.Key, n, ErrTooLarge)
 	}
-	a := admission{d: d, old: old, new: new}
+	a := admission{d: d, old: old, new: new, specNew: old == nil || !SameJSON(old.Spec, new.Spec)}
 	a.identity()
 	a.generation()
 	a.lifecycle()
@@ -52,6 +52,7 @@ func size(o *Object) int {
 type admission struct {
 	d        *Definition
 	old, new *Object
+	specNew  bool // the specification means something else than before
 	wrong    causes
 }
 
@@ -99,7 +100,10 @@ func (a *admission) unchanged(field string, ok bool) {
 func (a *admission) generation() {
 	want := Generation(1)
 	if a.old != nil {
-		want = GenerationAfter(a.old, a.new)
+		want = a.old.Generation
+		if a.specNew || a.old.Deleting() != a.new.Deleting() {
+			want++
+		}
 	}
 	respelt := a.old != nil && !bytes.Equal(a.old.Spec, a.new.Spec) // may be counted as a change, or not
 	if a.new.Generation != want && !(respelt && a.new.Generation == a.old.Generation+1) {
@@ -160,8 +164,7 @@ func (a *admission) deletion() {
 // parts judges the spec when it changed, the status when it changed, and lets the kind's function judge a new spec.
 func (a *admission) parts() {
 	specOK, before := true, len(a.wrong)
-	specNew := a.old == nil || !SameJSON(a.old.Spec, a.new.Spec)
-	if specNew {
+	if a.specNew {
 		_, specOK = a.d.spec.judgePart("spec", a.new.Spec, &a.wrong)
 	}
 	statusNew := a.old == nil && len(a.new.Status) > 0 || a.old != nil && !SameJSON(a.old.Status, a.new.Status)
@@ -173,7 +176,7 @@ func (a *admission) parts() {
 			}
 		}
 	}
-	if !specOK || len(a.wrong) > before || !specNew && !statusNew {
+	if !specOK || len(a.wrong) > before || !a.specNew && !statusNew {
 		return
 	}
 	if a.d.decodes != nil {
@@ -182,7 +185,7 @@ func (a *admission) parts() {
 			return
 		}
 	}
-	if specNew && a.d.Validate != nil {
+	if a.specNew && a.d.Validate != nil {
 		if err := a.d.Validate(a.old, a.new); err != nil {
 			a.wrong.addError("spec", err)
 		}

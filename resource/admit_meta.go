@@ -1,7 +1,7 @@
 package resource
 
 import (
-	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -13,39 +13,69 @@ const (
 	maxReason      = 1024
 )
 
+// attributes judges those that this write changes.
 func (a *admission) attributes() {
-	a.labels()
-	a.annotations()
-	a.owners()
-	a.finalizers()
-	a.needs()
-	a.conditions()
-	a.waits()
+	var old Attributes
+	if a.old != nil {
+		old = a.old.Attributes
+	}
+	if !maps.Equal(old.Labels, a.new.Labels) {
+		a.labels()
+	}
+	if !maps.Equal(old.Annotations, a.new.Annotations) {
+		a.annotations()
+	}
+	if !slices.Equal(old.Owners, a.new.Owners) {
+		a.owners()
+	}
+	if !slices.Equal(old.Finalizers, a.new.Finalizers) {
+		a.list("metadata.finalizers", len(a.new.Finalizers), a.finalizer)
+	}
+	if !slices.Equal(old.Needs, a.new.Needs) {
+		a.list("metadata.annotations["+AnnotationNeeds+"]", len(a.new.Needs), a.need)
+	}
+	if !slices.Equal(old.Conditions, a.new.Conditions) {
+		a.list("status.conditions", len(a.new.Conditions), a.condition)
+	}
+	a.list("status.waits", len(a.new.Waits), a.wait)
+}
+
+// list judges items; judge names fields as seen from its item.
+func (a *admission) list(field string, items int, judge func(i int)) {
+	start := len(a.wrong)
+	for i := range items {
+		mark := len(a.wrong)
+		judge(i)
+		a.wrong.inItem(mark, i)
+	}
+	a.wrong.within(start, field)
 }
 
 func (a *admission) labels() {
 	for _, k := range sortedKeys(a.new.Labels) {
-		field := "metadata.labels[" + k + "]"
+		mark := len(a.wrong)
 		if err := checkQualified(k); err != nil {
-			a.wrong.add(field, WrongValue, "the key %s", err.Error())
+			a.wrong.add("["+k+"]", WrongValue, "the key %s", err.Error())
 		}
 		if err := checkWord(a.new.Labels[k]); err != nil {
-			a.wrong.add(field, WrongValue, "the value %s", err.Error())
+			a.wrong.add("["+k+"]", WrongValue, "the value %s", err.Error())
 		}
+		a.wrong.within(mark, "metadata.labels")
 	}
 }
 
 func (a *admission) annotations() {
 	total := 0
 	for _, k := range sortedKeys(a.new.Annotations) {
-		field := "metadata.annotations[" + k + "]"
+		mark := len(a.wrong)
 		total += len(k) + len(a.new.Annotations[k])
 		if err := checkQualified(strings.ToLower(k)); err != nil {
-			a.wrong.add(field, WrongValue, "the key %s", err.Error())
+			a.wrong.add("["+k+"]", WrongValue, "the key %s", err.Error())
 		}
 		if k == AnnotationChild || k == AnnotationNeeds {
-			a.wrong.add(field, Forbidden, "is written by the engine")
+			a.wrong.add("["+k+"]", Forbidden, "is written by the engine")
 		}
+		a.wrong.within(mark, "metadata.annotations")
 	}
 	if total > maxAnnotations {
 		a.wrong.add("metadata.annotations", TooLong, "are %d bytes in all, at most %d are allowed", total, maxAnnotations)
@@ -53,89 +83,81 @@ func (a *admission) annotations() {
 }
 
 func (a *admission) owners() {
-	controllers, uids := 0, map[UID]bool{}
-	for i, o := range a.new.Owners {
-		field := fmt.Sprintf("metadata.ownerReferences[%d]", i)
+	owners, controllers := a.new.Owners, 0
+	a.list("metadata.ownerReferences", len(owners), func(i int) {
+		o := owners[i]
 		kind, _ := o.Kind.Split()
-		for _, f := range []struct{ name, value string }{{"kind", kind}, {"name", string(o.Name)}, {"uid", string(o.UID)}} {
-			if f.value == "" {
-				a.wrong.add(field+"."+f.name, Required, "is required")
-			}
+		a.required(".kind", kind)
+		a.required(".name", string(o.Name))
+		a.required(".uid", string(o.UID))
+		if o.UID != "" && slices.ContainsFunc(owners[:i], func(before Owner) bool { return before.UID == o.UID }) {
+			a.wrong.add(".uid", Duplicate, "%s is an owner already", o.UID)
 		}
-		if o.UID != "" && uids[o.UID] {
-			a.wrong.add(field+".uid", Duplicate, "%s is an owner already", o.UID)
-		}
-		uids[o.UID] = true
 		if o.UID != "" && o.UID == a.new.UID {
-			a.wrong.add(field+".uid", WrongValue, "an object cannot own itself")
+			a.wrong.add(".uid", WrongValue, "an object cannot own itself")
 		}
 		if o.Controls() {
 			controllers++
 		}
-	}
+	})
 	if controllers > 1 {
 		a.wrong.add("metadata.ownerReferences", WrongValue, "%d owners control the object, at most one may", controllers)
 	}
 }
 
-func (a *admission) finalizers() {
-	for i, f := range a.new.Finalizers {
-		field := fmt.Sprintf("metadata.finalizers[%d]", i)
-		if err := checkQualified(string(f)); err != nil {
-			a.wrong.add(field, WrongValue, "%s", err.Error())
-		}
-		if slices.Index(a.new.Finalizers, f) < i {
-			a.wrong.add(field, Duplicate, "%q is there already", f)
-		}
+func (a *admission) finalizer(i int) {
+	f := a.new.Finalizers[i]
+	if err := checkQualified(string(f)); err != nil {
+		a.wrong.add("", WrongValue, "%s", err.Error())
+	}
+	if slices.Contains(a.new.Finalizers[:i], f) {
+		a.wrong.add("", Duplicate, "%q is there already", f)
 	}
 }
 
-func (a *admission) needs() {
-	for i, n := range a.new.Needs {
-		if err := checkSubdomain(n); err != nil {
-			a.wrong.add(fmt.Sprintf("metadata.annotations[%s][%d]", AnnotationNeeds, i), WrongValue, "%s", err.Error())
-		}
+func (a *admission) need(i int) {
+	if err := checkSubdomain(a.new.Needs[i]); err != nil {
+		a.wrong.add("", WrongValue, "%s", err.Error())
 	}
 }
 
-func (a *admission) conditions() {
-	for i, c := range a.new.Conditions {
-		field := fmt.Sprintf("status.conditions[%d]", i)
-		if c.Type == "" {
-			a.wrong.add(field+".type", Required, "is required")
-		} else if err := checkQualified(c.Type); err != nil {
-			a.wrong.add(field+".type", WrongValue, "%s", err.Error())
+func (a *admission) condition(i int) {
+	c := a.new.Conditions[i]
+	if a.required(".type", c.Type) {
+		if err := checkQualified(c.Type); err != nil {
+			a.wrong.add(".type", WrongValue, "%s", err.Error())
 		}
-		if i > 0 {
-			switch before := a.new.Conditions[i-1].Type; {
-			case before == c.Type:
-				a.wrong.add(field+".type", Duplicate, "%q is there already", c.Type)
-			case before > c.Type:
-				a.wrong.add(field+".type", WrongValue, "%q must stand before %q", c.Type, before)
-			}
-		}
-		if c.Status != True && c.Status != False && c.Status != Unknown {
-			a.wrong.add(field+".status", NotSupported, "%q is not one of True, False, Unknown", c.Status)
-		}
-		a.bounded(field+".message", c.Message, maxMessage)
-		a.bounded(field+".reason", c.Reason, maxReason)
 	}
+	if i > 0 {
+		switch before := a.new.Conditions[i-1].Type; {
+		case before == c.Type:
+			a.wrong.add(".type", Duplicate, "%q is there already", c.Type)
+		case before > c.Type:
+			a.wrong.add(".type", WrongValue, "%q must stand before %q", c.Type, before)
+		}
+	}
+	if c.Status != True && c.Status != False && c.Status != Unknown {
+		a.wrong.add(".status", NotSupported, "%q is not one of True, False, Unknown", c.Status)
+	}
+	a.bounded(".message", c.Message, maxMessage)
+	a.bounded(".reason", c.Reason, maxReason)
 }
 
-func (a *admission) waits() {
-	for i, w := range a.new.Waits {
-		field := fmt.Sprintf("status.waits[%d]", i)
-		if w.Controller == "" {
-			a.wrong.add(field+".controller", Required, "is required")
-		}
-		if w.Code == "" {
-			a.wrong.add(field+".code", Required, "is required")
-		}
-		if i > 0 && a.new.Waits[i-1].Controller >= w.Controller {
-			a.wrong.add(field+".controller", WrongValue, "waits must be sorted by controller, one each")
-		}
-		a.bounded(field+".message", w.Message, maxMessage)
+func (a *admission) wait(i int) {
+	w := a.new.Waits[i]
+	a.required(".controller", w.Controller)
+	a.required(".code", w.Code)
+	if i > 0 && a.new.Waits[i-1].Controller >= w.Controller {
+		a.wrong.add(".controller", WrongValue, "waits must be sorted by controller, one each")
 	}
+	a.bounded(".message", w.Message, maxMessage)
+}
+
+func (a *admission) required(field, value string) bool {
+	if value == "" {
+		a.wrong.add(field, Required, "is required")
+	}
+	return value != ""
 }
 
 func (a *admission) bounded(field, text string, most int) {

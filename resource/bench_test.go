@@ -35,6 +35,13 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
+func BenchmarkRow(b *testing.B) {
+	o := full(b)
+	for b.Loop() {
+		gateways.Row(o)
+	}
+}
+
 func BenchmarkView(b *testing.B) {
 	o := full(b)
 	for b.Loop() {

@@ -3,6 +3,7 @@ package resource
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -40,20 +41,35 @@ func (c Column) check() error {
 	return fmt.Errorf("the column %q has the type %q, want string, integer, number, boolean or date", c.Name, c.Type)
 }
 
-// Cell is the value of a column for one object: a string, int64, float64, bool, time.Time (from a function), a JSON text for
-// arrays and objects, or nil when there is none.
-func (d *Definition) Cell(c Column, o *Object) any {
-	if c.Value != nil {
-		return c.Value(o)
+// Row computes the values of the kind's columns for one object: each a string, int64, float64, bool, time.Time (from a function), the JSON
+// text of an array or object, or nil when there is none.
+func (d *Definition) Row(o *Object) []any {
+	p := parts{d: d, o: o}
+	row := make([]any, len(d.Columns))
+	for i, c := range d.Columns {
+		if c.Value != nil {
+			row[i] = c.Value(o)
+		} else {
+			row[i] = p.find(c.Path)
+		}
 	}
-	steps, err := parsePath(c.Path)
+	return row
+}
+
+// parts reads of an object what its columns need, once. A part that is not JSON has empty cells.
+type parts struct {
+	d *Definition
+	o *Object
+	// spec and status are the author's; engine is {"status": …} with the engine's fields, head all else, as they are served.
+	spec, status, engine, head *node
+}
+
+func (p *parts) find(path string) any {
+	steps, err := parsePath(path)
 	if err != nil {
 		return nil // Check has refused it
 	}
-	at, err := d.root(steps, o)
-	if err != nil {
-		return nil // a stored text that is not JSON shows as an empty cell
-	}
+	at, steps := p.root(steps)
 	for _, s := range steps {
 		if at = s.from(at); at == nil {
 			return nil
@@ -62,14 +78,32 @@ func (d *Definition) Cell(c Column, o *Object) any {
 	return at.value()
 }
 
-// root reads no more of an object than the path needs.
-func (d *Definition) root(steps []pathStep, o *Object) (*node, error) {
-	if steps[0].field == "spec" {
-		spec, err := parseOptional(o.Spec)
-		return &node{kind: jsonObject, members: []member{{"spec", spec}}}, err
+// root is where a path begins, with the steps that are left to go.
+func (p *parts) root(steps []pathStep) (*node, []pathStep) {
+	read := func(into **node, text func() []byte) *node {
+		if *into == nil {
+			n, err := parseOptional(text())
+			if err != nil {
+				n = node{}
+			}
+			*into = &n
+		}
+		return *into
 	}
-	whole, err := parseJSON(AppendJSON(nil, d, o))
-	return &whole, err
+	switch {
+	case steps[0].field == "spec":
+		return read(&p.spec, func() []byte { return p.o.Spec }), steps[1:]
+	case steps[0].field != "status":
+		return read(&p.head, func() []byte { return AppendJSON(nil, p.d, &Object{Meta: p.o.Meta}) }), steps
+	case len(steps) > 1 && !slices.Contains(engineStatus, steps[1].field):
+		return read(&p.status, func() []byte { return p.o.Status }), steps[1:]
+	}
+	return read(&p.engine, func() []byte {
+		w := writer{[]byte{'{'}}
+		w.statusOf(p.o)
+		w.shut()
+		return w.out
+	}), steps
 }
 
 func (n *node) value() any {

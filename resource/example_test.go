@@ -55,7 +55,7 @@ func ExampleDefinition_New() {
 		return
 	}
 	fmt.Println(string(resource.AppendJSON(nil, records, o)))
-	// Output: {"apiVersion":"dns.example/v1","kind":"Record","metadata":{"name":"www","namespace":"tenant","uid":"4f1c","generation":1,"creationTimestamp":"2026-11-21T09:00:00Z"},"spec":{"name":"www.example","a":["10.0.0.1"],"ttl":300},"status":{"stateSince":"2026-11-21T09:00:00Z"}}
+	// Output: {"apiVersion":"dns.example/v1","kind":"Record","metadata":{"name":"www","namespace":"tenant","uid":"4f1c","generation":1,"creationTimestamp":"2026-11-21T09:00:00Z"},"spec":{"name":"www.example","a":["10.0.0.1"],"ttl":300}}
 }
 
 func ExampleDefinition_Admit() {

@@ -3,31 +3,33 @@ package resource
 import (
 	"maps"
 	"slices"
-	"strconv"
 )
 
 // prune removes the fields that the schema does not know, and says which.
-func (r *rule) prune(path string, n *node, cs *causes) {
-	switch n.kind {
-	case jsonArray:
+func (r *rule) prune(n *node, cs *causes) {
+	if r.items != nil {
 		for i := range n.items {
-			if r.items != nil {
-				r.items.prune(path+"["+strconv.Itoa(i)+"]", &n.items[i], cs)
-			}
+			mark := len(*cs)
+			r.items.prune(&n.items[i], cs)
+			cs.inItem(mark, i)
 		}
-	case jsonObject:
-		n.members = slices.DeleteFunc(n.members, func(m member) bool {
-			if r.rulesFor(m.key) != nil || !r.closed {
-				return false
-			}
-			cs.add(pathField(path, m.key), UnknownField, "unknown field%s", didYouMean(m.key, slices.Collect(maps.Keys(r.properties))))
-			return true
-		})
-		for i := range n.members {
-			for _, sub := range r.rulesFor(n.members[i].key) {
-				sub.prune(pathField(path, n.members[i].key), &n.members[i].val, cs)
-			}
+	}
+	n.members = slices.DeleteFunc(n.members, func(m member) bool {
+		known := r.knows(m.key)
+		if !known {
+			cs.add(pathField("", m.key), UnknownField, "%s", r.unknown(m.key))
 		}
+		return !known
+	})
+	for i := range n.members {
+		m, mark := &n.members[i], len(*cs)
+		if sub := r.properties[m.key]; sub != nil {
+			sub.prune(&m.val, cs)
+		}
+		for sub := range r.others(m.key) {
+			sub.prune(&m.val, cs)
+		}
+		cs.inField(mark, m.key)
 	}
 }
 

@@ -3,6 +3,7 @@ package resource
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -91,6 +92,26 @@ type causes []Cause
 
 func (cs *causes) add(field string, t CauseType, format string, args ...any) {
 	*cs = append(*cs, Cause{Field: field, Type: t, Message: fmt.Sprintf(format, args...)})
+}
+
+// within puts a path in front of the fields of all causes from the mark on. Those who judge a value name fields as seen from it, and
+// whoever holds the value puts its own place in front: so a path costs nothing until something is wrong.
+func (cs causes) within(mark int, path string) {
+	for i := mark; i < len(cs); i++ {
+		cs[i].Field = path + cs[i].Field
+	}
+}
+
+func (cs causes) inField(mark int, field string) {
+	if mark < len(cs) {
+		cs.within(mark, pathField("", field))
+	}
+}
+
+func (cs causes) inItem(mark, index int) {
+	if mark < len(cs) {
+		cs.within(mark, "["+strconv.Itoa(index)+"]")
+	}
 }
 
 // addError takes an author's error apart: joined errors and causes one by one.

@@ -2,6 +2,7 @@ package resource
 
 import (
 	"encoding/json"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -9,72 +10,72 @@ import (
 	"unicode/utf8"
 )
 
-// judge adds to cs all that is wrong with n, which stands at path.
-func (r *rule) judge(path string, n *node, cs *causes) {
+// judge adds to cs all that is wrong with n; fields are named as seen from n.
+func (r *rule) judge(n *node, cs *causes) {
 	if !r.anyType && !r.types[n.kind] || n.kind == jsonNumber && r.integer && !isWhole(n.raw) {
-		cs.add(path, WrongType, "want %s, not %s", r.wanted(), describe(n))
+		cs.add("", WrongType, "want %s, not %s", r.wanted(), describe(n))
 		return // what else could be said follows from this
 	}
 	if r.enum != nil && !slices.ContainsFunc(r.enum, func(e node) bool { return sameValue(&e, n) }) {
-		cs.add(path, NotSupported, "%s is not one of %s%s", quoteNode(n), r.allowed(), r.nearest(n))
+		cs.add("", NotSupported, "%s is not one of %s%s", quoteNode(n), r.allowed(), r.nearest(n))
 	}
 	switch n.kind {
 	case jsonNumber:
-		r.judgeNumber(path, n, cs)
+		r.judgeNumber(n, cs)
 	case jsonString:
-		r.judgeString(path, n.str, cs)
+		r.judgeString(n.str, cs)
 	case jsonArray:
-		r.judgeArray(path, n, cs)
+		r.judgeArray(n, cs)
 	case jsonObject:
-		r.judgeObject(path, n, cs)
+		r.judgeObject(n, cs)
 	}
-	r.judgeLogic(path, n, cs)
+	r.judgeLogic(n, cs)
 }
 
 func (r *rule) ok(n *node) bool {
 	var cs causes
-	r.judge("", n, &cs)
+	r.judge(n, &cs)
 	return len(cs) == 0
 }
 
-func (r *rule) judgeString(path, s string, cs *causes) {
+func (r *rule) judgeString(s string, cs *causes) {
 	length := -1
 	if r.schema.MinLength != nil || r.schema.MaxLength != nil {
 		length = utf8.RuneCountInString(s)
 	}
 	if least := r.schema.MinLength; least != nil && length < *least {
 		if length == 0 {
-			cs.add(path, Required, "must not be empty")
+			cs.add("", Required, "must not be empty")
 		} else {
-			cs.add(path, WrongValue, "is %d characters long, want at least %d", length, *least)
+			cs.add("", WrongValue, "is %d characters long, want at least %d", length, *least)
 		}
 	}
 	if most := r.schema.MaxLength; most != nil && length > *most {
-		cs.add(path, TooLong, "is %d characters long, want at most %d", length, *most)
+		cs.add("", TooLong, "is %d characters long, want at most %d", length, *most)
 	}
 	if r.pattern != nil && !r.pattern.MatchString(s) {
-		cs.add(path, WrongValue, "%s does not match %s", strconv.Quote(s), r.pattern)
+		cs.add("", WrongValue, "%s does not match %s", strconv.Quote(s), r.pattern)
 	}
 	if r.format != nil {
 		if err := r.format(s); err != nil {
-			cs.add(path, WrongValue, "%s is not %s", strconv.Quote(s), err.Error())
+			cs.add("", WrongValue, "%s is not %s", strconv.Quote(s), err.Error())
 		}
 	}
 }
 
-func (r *rule) judgeArray(path string, n *node, cs *causes) {
+func (r *rule) judgeArray(n *node, cs *causes) {
 	if least := r.schema.MinItems; least != nil && len(n.items) < *least {
-		cs.add(path, WrongValue, "has %d items, want at least %d", len(n.items), *least)
+		cs.add("", WrongValue, "has %d items, want at least %d", len(n.items), *least)
 	}
 	if most := r.schema.MaxItems; most != nil && len(n.items) > *most {
-		cs.add(path, TooMany, "has %d items, want at most %d", len(n.items), *most)
+		cs.add("", TooMany, "has %d items, want at most %d", len(n.items), *most)
 	}
 	if r.schema.UniqueItems {
 		seen := map[string]int{}
 		for i := range n.items {
 			text := string(canonical(&n.items[i]))
 			if first, twice := seen[text]; twice {
-				cs.add(path+"["+strconv.Itoa(i)+"]", Duplicate, "%s is there already, at [%d]", quoteNode(&n.items[i]), first)
+				cs.add("["+strconv.Itoa(i)+"]", Duplicate, "%s is there already, at [%d]", quoteNode(&n.items[i]), first)
 				continue
 			}
 			seen[text] = i
@@ -84,7 +85,9 @@ func (r *rule) judgeArray(path string, n *node, cs *causes) {
 		return
 	}
 	for i := range n.items {
-		r.items.judge(path+"["+strconv.Itoa(i)+"]", &n.items[i], cs)
+		mark := len(*cs)
+		r.items.judge(&n.items[i], cs)
+		cs.inItem(mark, i)
 	}
 }
 
@@ -110,68 +113,90 @@ func canonical(n *node) []byte {
 	return n.raw
 }
 
-func (r *rule) judgeObject(path string, n *node, cs *causes) {
+func (r *rule) judgeObject(n *node, cs *causes) {
 	if least := r.schema.MinProperties; least != nil && len(n.members) < *least {
-		cs.add(path, WrongValue, "has %d fields, want at least %d", len(n.members), *least)
+		cs.add("", WrongValue, "has %d fields, want at least %d", len(n.members), *least)
 	}
 	if most := r.schema.MaxProperties; most != nil && len(n.members) > *most {
-		cs.add(path, TooMany, "has %d fields, want at most %d", len(n.members), *most)
+		cs.add("", TooMany, "has %d fields, want at most %d", len(n.members), *most)
 	}
 	for _, name := range r.schema.Required {
 		if n.get(name) == nil {
-			cs.add(pathField(path, name), Required, "is required")
+			cs.add(pathField("", name), Required, "is required")
 		}
 	}
 	for _, field := range slices.Sorted(maps.Keys(r.schema.DependentRequired)) {
 		for _, name := range r.schema.DependentRequired[field] {
 			if n.get(field) != nil && n.get(name) == nil {
-				cs.add(pathField(path, name), Required, "is required when %s is set", field)
+				cs.add(pathField("", name), Required, "is required when %s is set", field)
 			}
 		}
 	}
 	for i := range n.members {
-		r.judgeMember(path, &n.members[i], cs)
+		r.judgeMember(&n.members[i], cs)
 	}
 }
 
-func (r *rule) judgeMember(path string, m *member, cs *causes) {
-	at := pathField(path, m.key)
+func (r *rule) judgeMember(m *member, cs *causes) {
+	mark := len(*cs)
 	if r.names != nil {
 		name := node{kind: jsonString, str: m.key, raw: appendString(nil, m.key)}
-		r.names.judge(at, &name, cs)
+		r.names.judge(&name, cs)
 	}
-	rules := r.rulesFor(m.key)
-	if rules == nil && r.closed {
-		cs.add(at, UnknownField, "unknown field%s", didYouMean(m.key, slices.Collect(maps.Keys(r.properties))))
+	if sub, ok := r.properties[m.key]; ok {
+		sub.judge(&m.val, cs)
 	}
-	for _, sub := range rules {
-		sub.judge(at, &m.val, cs)
+	known := false
+	for sub := range r.others(m.key) {
+		known = true
+		sub.judge(&m.val, cs)
 	}
+	if !known && r.closed && r.properties[m.key] == nil {
+		cs.add("", UnknownField, "%s", r.unknown(m.key))
+	}
+	cs.inField(mark, m.key)
 }
 
-// rulesFor lists what judges a field's value; none for a field that is not known.
-func (r *rule) rulesFor(name string) (rules []*rule) {
-	if sub, ok := r.properties[name]; ok {
-		rules = append(rules, sub)
-	}
-	for _, p := range r.patterns {
-		if p.pattern.MatchString(name) {
-			rules = append(rules, p.rule)
+func (r *rule) unknown(name string) string {
+	return "unknown field" + didYouMean(name, slices.Collect(maps.Keys(r.properties)))
+}
+
+// others yields what judges a field's value beside its property: the patterns that its name fits, and when it has no property and fits
+// none, what is said of all other fields.
+func (r *rule) others(name string) iter.Seq[*rule] {
+	return func(yield func(*rule) bool) {
+		fits := r.properties[name] != nil
+		for _, p := range r.patterns {
+			if p.pattern.MatchString(name) {
+				if fits = true; !yield(p.rule) {
+					return
+				}
+			}
+		}
+		if !fits && r.other != nil {
+			yield(r.other)
 		}
 	}
-	if rules == nil && r.other != nil {
-		rules = append(rules, r.other)
-	}
-	return rules
 }
 
-func (r *rule) judgeLogic(path string, n *node, cs *causes) {
+// knows reports whether a field may be there.
+func (r *rule) knows(name string) bool {
+	if r.properties[name] != nil || !r.closed {
+		return true
+	}
+	for range r.others(name) {
+		return true
+	}
+	return false
+}
+
+func (r *rule) judgeLogic(n *node, cs *causes) {
 	for _, sub := range r.all {
-		sub.judge(path, n, cs)
+		sub.judge(n, cs)
 	}
 	if len(r.any) > 0 && !slices.ContainsFunc(r.any, func(sub *rule) bool { return sub.ok(n) }) {
-		cs.add(path, WrongValue, "fits none of the %d forms it may have", len(r.any))
-		r.closest(r.any, path, n, cs)
+		cs.add("", WrongValue, "fits none of the %d forms it may have", len(r.any))
+		r.closest(r.any, n, cs)
 	}
 	if len(r.one) > 0 {
 		fits := 0
@@ -181,14 +206,14 @@ func (r *rule) judgeLogic(path string, n *node, cs *causes) {
 			}
 		}
 		if fits != 1 {
-			cs.add(path, WrongValue, "fits %d of the %d forms of which it must have exactly one", fits, len(r.one))
+			cs.add("", WrongValue, "fits %d of the %d forms of which it must have exactly one", fits, len(r.one))
 		}
 		if fits == 0 {
-			r.closest(r.one, path, n, cs)
+			r.closest(r.one, n, cs)
 		}
 	}
 	if r.not != nil && r.not.ok(n) {
-		cs.add(path, WrongValue, "has a form that is not allowed")
+		cs.add("", WrongValue, "has a form that is not allowed")
 	}
 	if r.when == nil {
 		return
@@ -198,16 +223,16 @@ func (r *rule) judgeLogic(path string, n *node, cs *causes) {
 		branch = r.then
 	}
 	if branch != nil {
-		branch.judge(path, n, cs)
+		branch.judge(n, cs)
 	}
 }
 
 // closest explains the form with the fewest faults.
-func (r *rule) closest(forms []*rule, path string, n *node, cs *causes) {
+func (r *rule) closest(forms []*rule, n *node, cs *causes) {
 	var best causes
 	for i, form := range forms {
 		var faults causes
-		if form.judge(path, n, &faults); i == 0 || len(faults) < len(best) {
+		if form.judge(n, &faults); i == 0 || len(faults) < len(best) {
 			best = faults
 		}
 	}
@@ -221,7 +246,8 @@ func (r *rule) judgePart(part string, body json.RawMessage, cs *causes) (node, b
 		cs.add(part, WrongValue, "is not JSON: %s", err.Error())
 		return n, false
 	}
-	before := len(*cs)
-	r.judge(part, &n, cs)
-	return n, len(*cs) == before
+	mark := len(*cs)
+	r.judge(&n, cs)
+	cs.within(mark, part)
+	return n, len(*cs) == mark
 }

@@ -35,13 +35,13 @@ func sameValue(a, b *node) bool {
 	return same(a, b)
 }
 
-func (r *rule) judgeNumber(path string, n *node, cs *causes) {
+func (r *rule) judgeNumber(n *node, cs *causes) {
 	if r.minimum == nil && r.maximum == nil && r.above == nil && r.below == nil && r.multiple == nil {
 		return
 	}
 	x, ok := number(n.raw)
 	if !ok {
-		cs.add(path, WrongValue, "%s is too large or too small a number", quoteNode(n))
+		cs.add("", WrongValue, "%s is too large or too small a number", quoteNode(n))
 		return
 	}
 	for _, b := range []struct {
@@ -55,11 +55,11 @@ func (r *rule) judgeNumber(path string, n *node, cs *causes) {
 		{r.below, func(c int) bool { return c >= 0 }, "less than"},
 	} {
 		if b.bound != nil && b.broken(x.Cmp(b.bound)) {
-			cs.add(path, WrongValue, "%s is not %s %s", quoteNode(n), b.words, decimal(b.bound))
+			cs.add("", WrongValue, "%s is not %s %s", quoteNode(n), b.words, decimal(b.bound))
 		}
 	}
 	if r.multiple != nil && !new(big.Rat).Quo(x, r.multiple).IsInt() {
-		cs.add(path, WrongValue, "%s is not a multiple of %s", quoteNode(n), decimal(r.multiple))
+		cs.add("", WrongValue, "%s is not a multiple of %s", quoteNode(n), decimal(r.multiple))
 	}
 }
 

@@ -242,10 +242,10 @@ func (c *compiler) checkDefault(path string, s *jsonschema.Schema, r *rule) {
 		return
 	}
 	var faults causes
-	if r.judge(path, &n, &faults); len(faults) > 0 {
+	if r.judge(&n, &faults); len(faults) > 0 {
 		var b strings.Builder
 		for _, f := range faults {
-			b.WriteString("; " + f.Error())
+			b.WriteString("; " + strings.TrimPrefix(f.Field+": ", ": ") + f.Message)
 		}
 		c.refuse(path, "has a default that it does not allow%s", b.String())
 	}

@@ -148,6 +148,9 @@ func (p *parser) object(depth int) (node, *jsonError) {
 		if err != nil {
 			return n, err.within(pathField("", key))
 		}
+		if n.members == nil {
+			n.members = make([]member, 0, 4)
+		}
 		n.members = append(n.members, member{key, v})
 	}
 	p.at++

@@ -193,12 +193,14 @@ func (w *writer) owner(d *Definition, o *Owner) {
 // statusOf writes what the engine knows, then the author's fields as they are stored.
 func (w *writer) statusOf(o *Object) {
 	author := inside(o.Status)
-	if len(author) == 0 && o.State == "" && o.StateSince.IsZero() && o.Observed == 0 && len(o.Conditions) == 0 && len(o.Waits) == 0 {
+	if len(author) == 0 && o.State == "" && o.Observed == 0 && len(o.Conditions) == 0 && len(o.Waits) == 0 {
 		return
 	}
 	w.open("status")
-	w.text("state", string(o.State))
-	w.exact("stateSince", o.StateSince)
+	if o.State != "" { // kinds without a lifecycle have nothing to say here
+		w.text("state", string(o.State))
+		w.exact("stateSince", o.StateSince)
+	}
 	w.count("observedGeneration", uint64(o.Observed))
 	if len(o.Conditions) > 0 {
 		w.list("conditions")

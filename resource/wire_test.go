@@ -165,6 +165,9 @@ func tidy(o *Object) *Object {
 	if len(c.Needs) == 0 {
 		c.Needs = nil
 	}
+	if c.State == "" {
+		c.StateSince = time.Time{} // without a state there is no time of entering it
+	}
 	return c
 }
 

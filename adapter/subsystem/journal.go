@@ -76,6 +76,9 @@ func (j *Journal) Append(values ...any) (position uint64, err error) {
 	return j.written.Add(1), nil
 }
 
+// Written is the position of the last line.
+func (j *Journal) Written() uint64 { return j.written.Load() }
+
 // Sync returns when everything up to position is on the disk. Concurrent callers share one fsync.
 func (j *Journal) Sync(position uint64) error {
 	j.syncing.Lock()

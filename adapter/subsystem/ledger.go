@@ -47,7 +47,7 @@ func (l *Ledger) Append(line LedgerLine) error {
 func (l *Ledger) Next() uint64 { return l.last + 1 }
 
 // Sync makes all lines durable.
-func (l *Ledger) Sync() error { return l.journal.Sync(l.journal.written.Load()) }
+func (l *Ledger) Sync() error { return l.journal.Sync(l.journal.Written()) }
 
 // Close syncs and closes the file.
 func (l *Ledger) Close() error { return l.journal.Close() }
