@@ -258,10 +258,10 @@ func gateways() *resource.Definition {
 			{State: "Leaving", Deleting: true, To: lifecycle.To("Gone")},
 			{State: "Gone", Final: true},
 		},
-		Columns: []resource.ColumnOf[gatewaySpec, gatewayStatus]{
-			{Column: resource.Column{Name: "Host", Path: ".spec.host"}},
-			{Column: resource.Column{Name: "State", Path: ".status.state"}},
-			{Column: resource.Column{Name: "Size", Type: "integer", Path: ".spec.size", Priority: 1}},
+		Columns: []resource.Column{
+			{Name: "Host", Path: ".spec.host"},
+			{Name: "State", Path: ".status.state"},
+			{Name: "Size", Type: "integer", Path: ".spec.size", Priority: 1},
 		},
 	})
 }
@@ -311,3 +311,15 @@ type log struct {
 
 func (l *log) Write(b []byte) (int, error) { l.mu.Lock(); defer l.mu.Unlock(); return l.b.Write(b) }
 func (l *log) String() string              { l.mu.Lock(); defer l.mu.Unlock(); return l.b.String() }
+
+// make stores a gateway without going through HTTP.
+func (s *served) make(t testing.TB, name resource.Name, ns resource.Namespace, labels map[string]string) *resource.Object {
+	t.Helper()
+	o := &resource.Object{Meta: resource.Meta{Key: resource.Key{Kind: "Gateway.edge.example", Namespace: ns, Name: name}}}
+	o.Spec, o.Labels = []byte(`{"host":"x.example"}`), labels
+	made, err := s.Create(t.Context(), "test", o, api.WriteOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}

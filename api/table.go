@@ -40,14 +40,20 @@ func columnsOf(d *resource.Definition) []resource.Column {
 	if len(d.Columns) > 0 {
 		return d.Columns
 	}
-	columns := []resource.Column{{Name: "Ready", Type: "string", Path: `.status.conditions[?(@.type=="Ready")].status`,
-		Description: "Whether the object is at its setpoint."}}
+	columns := []resource.Column{{Name: "Ready", Type: "string", Description: "Whether the object is at its setpoint.", Value: readiness}}
 	if len(d.Lifecycle) > 0 {
-		state := resource.Column{Name: "State", Type: "string", Path: ".status.state", Description: "The place in the lifecycle.",
+		state := resource.Column{Name: "State", Type: "string", Description: "The place in the lifecycle.",
 			Value: func(o *resource.Object) any { return string(o.State) }}
 		columns = append([]resource.Column{state}, columns...)
 	}
 	return columns
+}
+
+func readiness(o *resource.Object) any {
+	if ready, ok := o.Condition(resource.Ready); ok {
+		return string(ready.Status)
+	}
+	return nil
 }
 
 func (t *table) definitions() []metav1.TableColumnDefinition {
@@ -91,8 +97,9 @@ func (t *table) appendRows(out []byte, objects []*resource.Object, m listMeta, h
 func (t *table) row(out []byte, o *resource.Object) []byte {
 	out = append(out, `{"cells":[`...)
 	out = appendCell(out, string(o.Name))
-	for _, c := range t.columns {
-		out = appendCell(append(out, ','), t.cell(c, o))
+	values := t.values(o)
+	for i, c := range t.columns {
+		out = appendCell(append(out, ','), t.read(c, values[i]))
 	}
 	out = appendCell(append(out, ','), t.age(o.Created))
 	out = append(out, ']')
@@ -105,12 +112,21 @@ func (t *table) row(out []byte, o *resource.Object) []byte {
 	return append(out, '}')
 }
 
-// cell is a column's value as people read it: times are ages.
-func (t *table) cell(c resource.Column, o *resource.Object) any {
-	value := t.def.Cell(c, o)
+// values are those of the columns, in order.
+func (t *table) values(o *resource.Object) []any {
+	if len(t.def.Columns) > 0 {
+		return t.def.Row(o)
+	}
+	row := make([]any, len(t.columns))
+	for i, c := range t.columns {
+		row[i] = c.Value(o)
+	}
+	return row
+}
+
+// read is a value as people read it: times are ages.
+func (t *table) read(c resource.Column, value any) any {
 	switch v := value.(type) {
-	case nil:
-		return nil
 	case time.Time:
 		return t.age(v)
 	case string:

@@ -82,7 +82,10 @@ type ExplainedLink struct {
 // Why explains an object. It fails with [ErrNotFound].
 func (c *Client) Why(ctx context.Context, k Kind, ref Ref) (*Explanation, error) {
 	x := &Explanation{}
-	return x, c.call(ctx, request{op: k.op("explain", ref), method: http.MethodGet, path: k.at(ref, "why")}, x)
+	if err := c.call(ctx, request{op: k.op("explain", ref), method: http.MethodGet, path: k.at(ref, "why")}, x); err != nil {
+		return nil, err
+	}
+	return x, nil
 }
 
 // HistoryEntry is one line of an object's history.

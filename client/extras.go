@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/setpointhq/setpoint/resource"
 )
@@ -27,7 +28,8 @@ func (c *Client) History(ctx context.Context, k Kind, ref Ref, o HistoryOptions)
 		Items []HistoryEntry `json:"items"`
 	}
 	r := request{op: k.op("read the history of", ref), method: http.MethodGet, path: k.at(ref, "history"), query: q}
-	return wire.Items, c.call(ctx, r, &wire)
+	err := c.call(ctx, r, &wire)
+	return wire.Items, err
 }
 
 // KindDescription is a kind as the server explains it to people.
@@ -65,14 +67,18 @@ func (c *Client) Descriptions(ctx context.Context) ([]KindDescription, error) {
 	var wire struct {
 		Items []KindDescription `json:"items"`
 	}
-	return wire.Items, c.call(ctx, request{op: "list the kinds", method: http.MethodGet, path: "/setpoint/v1/kinds"}, &wire)
+	err := c.call(ctx, request{op: "list the kinds", method: http.MethodGet, path: "/setpoint/v1/kinds"}, &wire)
+	return wire.Items, err
 }
 
 // Describe explains a kind. It fails with [ErrNotFound] for kinds that are not Setpoint's own to explain.
 func (c *Client) Describe(ctx context.Context, k Kind) (*KindDescription, error) {
 	d := &KindDescription{}
 	r := request{op: "describe the kind " + k.String(), method: http.MethodGet, path: join("setpoint", "v1", "kinds", dotted(k.Plural, k.Group))}
-	return d, c.call(ctx, r, d)
+	if err := c.call(ctx, r, d); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // Backup asks the server to write a backup of its database, without stopping, to an absolute path on the server's machine where nothing is yet.
@@ -86,12 +92,16 @@ func (c *Client) Backup(ctx context.Context, path string) error {
 	}, nil)
 }
 
-// ServerVersion is the version of the server's program, such as "v0.1.0".
+// ServerVersion is the version of the server's program, such as "0.1.0". Of other servers of the dialect it is all they say.
 func (c *Client) ServerVersion(ctx context.Context) (string, error) {
 	var wire struct {
 		GitVersion string `json:"gitVersion"`
 	}
-	return wire.GitVersion, c.call(ctx, request{op: "ask for the version", method: http.MethodGet, path: "/version"}, &wire)
+	err := c.call(ctx, request{op: "ask for the version", method: http.MethodGet, path: "/version"}, &wire)
+	if _, own, ok := strings.Cut(wire.GitVersion, "+setpoint."); ok {
+		return own, err
+	}
+	return wire.GitVersion, err
 }
 
 // Ready reports whether the server can serve: nil when it can, its own words otherwise. It does not wait for it.

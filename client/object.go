@@ -78,7 +78,8 @@ func (o *Object) Ref() Ref { return Ref{Namespace: o.Metadata.Namespace, Name: o
 // Engine decodes the engine's part of the status; it is zero for kinds that have none.
 func (o *Object) Engine() (EngineStatus, error) {
 	var s EngineStatus
-	return s, o.DecodeStatus(&s)
+	err := o.DecodeStatus(&s)
+	return s, err
 }
 
 // Deleting reports whether deletion has been asked for.

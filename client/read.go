@@ -38,7 +38,10 @@ func (o ListOptions) query() url.Values {
 // Get reads one object. It fails with [ErrNotFound].
 func (c *Client) Get(ctx context.Context, k Kind, r Ref) (*Object, error) {
 	o := &Object{}
-	return o, c.call(ctx, request{op: k.op("get", r), method: http.MethodGet, path: k.at(r)}, o)
+	if err := c.call(ctx, request{op: k.op("get", r), method: http.MethodGet, path: k.at(r)}, o); err != nil {
+		return nil, err
+	}
+	return o, nil
 }
 
 // List reads one page of a list. [ErrExpired] says that Continue came too late: begin again.

@@ -87,7 +87,7 @@ func (t *Turn) shape(def *resource.Definition, id childID, spec json.RawMessage,
 		return have
 	case t.stored.Deleting() || have.Deleting():
 		return have // when it is gone, it is made anew
-	case bytes.Equal(have.Spec, spec) && slices.Equal(have.Needs, o.needs) && (o.labels == nil || equalMaps(have.Labels, o.labels)):
+	case sameJSON(have.Spec, spec) && slices.Equal(have.Needs, o.needs) && (o.labels == nil || equalMaps(have.Labels, o.labels)):
 		return have
 	}
 	return t.update(def, have, spec, o)
@@ -100,7 +100,9 @@ func (t *Turn) create(def *resource.Definition, id childID, key resource.Key, sp
 			State: def.Lifecycle.Initial(), StateSince: t.now,
 			Attributes: resource.Attributes{
 				Labels: o.labels, Needs: o.needs, Finalizers: t.engine.holds(def),
-				Owners: []resource.Owner{{Key: t.stored.Key, UID: t.stored.UID, Child: id.name}},
+				Owners: []resource.Owner{{
+					Key: t.stored.Key, Version: t.controller.kind.Version, UID: t.stored.UID, Child: id.name, Controller: true, Block: true,
+				}},
 			},
 		},
 		Spec: spec, Status: json.RawMessage(`{}`),
@@ -115,7 +117,7 @@ func (t *Turn) update(def *resource.Definition, have *resource.Object, spec json
 	if o.labels != nil {
 		object.Labels = o.labels
 	}
-	if !bytes.Equal(have.Spec, spec) {
+	if !sameJSON(have.Spec, spec) {
 		object.Spec = spec
 		object.Generation++
 	}
@@ -280,6 +282,9 @@ func heldNames(ids []childID) string {
 	}
 	return strings.Join(words, ", ")
 }
+
+// sameJSON compares bytes first: what a turn declares is nearly always what it declared before.
+func sameJSON(a, b json.RawMessage) bool { return bytes.Equal(a, b) || resource.SameJSON(a, b) }
 
 func equalMaps(a, b map[string]string) bool {
 	if len(a) != len(b) {

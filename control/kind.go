@@ -62,23 +62,12 @@ func (k Kind[S, T]) runner(reconcile func(*Turn, *resource.Typed[S, T]) Outcome)
 // this spec. It is created or updated by the turn's commit. The answer is the child as it will then be, so that its Ready is false right after
 // a change; for one that does not exist yet the status is zero. It is shared: read it only.
 func (k Kind[S, T]) Child(t *Turn, name string, spec S, opts ...ChildOption) *resource.Typed[S, T] {
-	encoded, err := k.encode(&spec)
+	encoded, err := k.EncodeSpec(&spec)
 	if err != nil {
 		t.fail("child %s %q: %w", k.ID(), name, err)
 		return &resource.Typed[S, T]{Spec: spec}
 	}
 	return k.typed(t, t.declare(k.Definition, name, encoded, opts))
-}
-
-// encode writes a spec as it is stored, with the kind's defaults filled in.
-func (k Kind[S, T]) encode(spec *S) (json.RawMessage, error) {
-	encoded, err := json.Marshal(spec)
-	if err != nil || k.Default == nil {
-		return encoded, err
-	}
-	o := &resource.Object{Spec: encoded}
-	err = k.ApplyDefaults(o)
-	return o.Spec, err
 }
 
 // Hold says that whether the child exists is undecided in this turn, because something needed for its spec is unknown: it is

@@ -56,7 +56,7 @@ func TestAdmitNew(t *testing.T) {
 		{"what is new is not being deleted", func(o *Object) { o.Deleted = noon },
 			[]string{"metadata.deletionTimestamp FieldValueForbidden: a new object cannot be deleted already"}},
 		{"labels are searched for", func(o *Object) { o.Labels = map[string]string{"a b": "c d", "-/x": "ok"} },
-			[]string{`metadata.labels[-/x] FieldValueInvalid: the key what stands before the slash "-" must be lower-case letters, digits, '-' and '.', each part beginning and ending with a letter or digit`,
+			[]string{`metadata.labels[-/x] FieldValueInvalid: the key "-/x": the part before the slash "-" must be lower-case letters, digits, '-' and '.', each part beginning and ending with a letter or digit`,
 				`metadata.labels[a b] FieldValueInvalid: the key "a b" must be letters, digits, '-', '_' and '.', beginning and ending with a letter or digit`,
 				`metadata.labels[a b] FieldValueInvalid: the value "c d" must be letters, digits, '-', '_' and '.', beginning and ending with a letter or digit`}},
 		{"the engine's annotations are written by the engine", func(o *Object) { o.Annotations = map[string]string{AnnotationChild: "x", "x/": "y"} },

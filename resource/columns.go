@@ -41,19 +41,21 @@ func (c Column) check() error {
 	return fmt.Errorf("the column %q has the type %q, want string, integer, number, boolean or date", c.Name, c.Type)
 }
 
-// Row computes the values of the kind's columns for one object: each a string, int64, float64, bool, time.Time (from a function), the JSON
-// text of an array or object, or nil when there is none.
+// Row computes the values of the kind's columns for one object; see [Definition.Cell]. It reads each part of the object once.
 func (d *Definition) Row(o *Object) []any {
 	p := parts{d: d, o: o}
 	row := make([]any, len(d.Columns))
 	for i, c := range d.Columns {
-		if c.Value != nil {
-			row[i] = c.Value(o)
-		} else {
-			row[i] = p.find(c.Path)
-		}
+		row[i] = p.cell(c)
 	}
 	return row
+}
+
+// Cell computes the value of one column for one object: a string, int64, float64, bool, time.Time (from a function), the JSON text of an
+// array or object, or nil when there is none.
+func (d *Definition) Cell(c Column, o *Object) any {
+	p := parts{d: d, o: o}
+	return p.cell(c)
 }
 
 // parts reads of an object what its columns need, once. A part that is not JSON has empty cells.
@@ -64,8 +66,11 @@ type parts struct {
 	spec, status, engine, head *node
 }
 
-func (p *parts) find(path string) any {
-	steps, err := parsePath(path)
+func (p *parts) cell(c Column) any {
+	if c.Value != nil {
+		return c.Value(p.o)
+	}
+	steps, err := parsePath(c.Path)
 	if err != nil {
 		return nil // Check has refused it
 	}

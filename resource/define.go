@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -27,7 +28,9 @@ type Options[S, T any] struct {
 	Refine func(spec, status *jsonschema.Schema)
 	// Lifecycle is nil for a kind without states.
 	Lifecycle lifecycle.Table
-	Columns   []ColumnOf[S, T]
+	// Columns are found at a path; Computed ones, shown after them, are computed from the typed object.
+	Columns  []Column
+	Computed []ColumnOf[S, T]
 	// Default fills in what a client left out of the spec, and must come to the same result when called again.
 	Default func(*S)
 	// Validate judges what a schema cannot, when an object is made (old is nil) and when its spec changes. Return [Refuse]
@@ -35,7 +38,7 @@ type Options[S, T any] struct {
 	Validate func(old, new *Typed[S, T]) error
 }
 
-// ColumnOf is a [Column] whose value is computed from the typed object, or found at Path.
+// ColumnOf is a [Column] whose value Of computes from the typed object; it is found at Path when Of is nil.
 type ColumnOf[S, T any] struct {
 	Column
 	Of func(*Typed[S, T]) any
@@ -64,7 +67,8 @@ func Define[S, T any](o Options[S, T]) (*Definition, error) {
 	}
 	d.decodes = func(o *Object) error { _, err := View[S, T](o); return err }
 	nameByType(d, reflect.TypeFor[S]())
-	for _, c := range o.Columns {
+	d.Columns = slices.Clone(o.Columns)
+	for _, c := range o.Computed {
 		d.Columns = append(d.Columns, c.untyped())
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -65,7 +65,7 @@ func TestDefineListsAllFaults(t *testing.T) {
 	_, err := Define(Options[spec, status]{
 		Group: "Edge_example", Version: "1", Kind: "gateway", Plural: "Gateways", Scope: "Tenant", ShortNames: []string{"g w"},
 		Lifecycle: lifecycle.Table{{State: "On", To: lifecycle.To("Off")}},
-		Columns:   []ColumnOf[spec, status]{{Column: Column{Name: "A"}}, {Column: Column{Name: "B", Path: "spec"}}, {Column: Column{Path: ".a"}}, {Column: Column{Name: "C", Path: ".a", Type: "int"}}},
+		Computed:  []ColumnOf[spec, status]{{Column: Column{Name: "A"}}, {Column: Column{Name: "B", Path: "spec"}}, {Column: Column{Path: ".a"}}, {Column: Column{Name: "C", Path: ".a", Type: "int"}}},
 		Refine: func(s, _ *jsonschema.Schema) {
 			s.Properties["size"].Pattern = "("
 			s.Properties["size"].Type = "text"
@@ -97,6 +97,18 @@ func TestMustDefinePanics(t *testing.T) {
 		}
 	}()
 	MustDefine(Options[struct{}, struct{}]{})
+}
+
+func TestVersions(t *testing.T) {
+	for version, ok := range map[string]bool{
+		"v1": true, "v12": true, "v1alpha1": true, "v2beta13": true,
+		"": false, "1": false, "v": false, "v0": false, "v1beta": false, "vbeta1": false, "v1gamma1": false, "v1beta0": false, "V1": false, "v1x": false,
+	} {
+		d := &Definition{Group: "g.example", Version: version, Kind: "Thing", Plural: "things", Singular: "thing"}
+		if err := d.Check(); (err == nil) != ok {
+			t.Errorf("version %q: accepted is %v, want %v (%v)", version, err == nil, ok, err)
+		}
+	}
 }
 
 func TestSchemaOfTheWholeObject(t *testing.T) {

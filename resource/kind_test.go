@@ -56,12 +56,9 @@ func gatewayOptions() Options[GatewaySpec, GatewayStatus] {
 			{State: "Leaving", Deleting: true, Budget: time.Hour, To: lifecycle.To("Gone")},
 			{State: "Gone", Final: true},
 		},
-		Columns: []ColumnOf[GatewaySpec, GatewayStatus]{
-			{Column: Column{Name: "Host", Path: ".spec.host"}},
-			{Column: Column{Name: "Routes", Type: "integer"}, Of: func(g *Gateway) any { return len(g.Spec.Routes) }},
-			{Column: Column{Name: "Ready", Path: `.status.conditions[?(@.type=="Ready")].status`}},
-		},
-		Default: func(s *GatewaySpec) { s.Size = cmp.Or(s.Size, "small") },
+		Columns:  []Column{{Name: "Host", Path: ".spec.host"}, {Name: "Ready", Path: `.status.conditions[?(@.type=="Ready")].status`}},
+		Computed: []ColumnOf[GatewaySpec, GatewayStatus]{{Column: Column{Name: "Routes", Type: "integer"}, Of: func(g *Gateway) any { return len(g.Spec.Routes) }}},
+		Default:  func(s *GatewaySpec) { s.Size = cmp.Or(s.Size, "small") },
 		Validate: func(old, new *Gateway) error {
 			var errs []error
 			if old != nil && old.Spec.Host != new.Spec.Host {

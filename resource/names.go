@@ -55,7 +55,7 @@ func checkQualified(key string) error {
 	if !found {
 		prefix, name = "", key
 	} else if err := checkSubdomain(prefix); err != nil {
-		return fmt.Errorf("what stands before the slash %w", err)
+		return fmt.Errorf("%q: the part before the slash %w", key, err)
 	}
 	if name == "" {
 		return fmt.Errorf("%q has no name", key)

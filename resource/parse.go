@@ -92,8 +92,8 @@ func position(text []byte, offset int) (line, column int) {
 	return 1 + strings.Count(before, "\n"), len(before) - strings.LastIndexByte(before, '\n')
 }
 
-// KeepPrecision gives an object that a client sent back the exact times that its wire form had cut to seconds: where a time of
-// old begins with the second that o has, o gets old's.
+// KeepPrecision gives an object that a client sent back what its wire form could not carry: where a time of old begins with the
+// second that o has, o gets old's, and owners that old has too get their namespace back.
 func (o *Object) KeepPrecision(old *Object) {
 	keep := func(into *time.Time, exact time.Time) {
 		if !into.IsZero() && into.Equal(exact.Truncate(time.Second)) {
@@ -105,6 +105,13 @@ func (o *Object) KeepPrecision(old *Object) {
 	for i := range o.Conditions {
 		if was, ok := old.Condition(o.Conditions[i].Type); ok {
 			keep(&o.Conditions[i].Since, was.Since)
+		}
+	}
+	for i := range o.Owners {
+		for _, was := range old.Owners {
+			if o.Owners[i].UID == was.UID && o.Owners[i].Kind == was.Kind && o.Owners[i].Name == was.Name {
+				o.Owners[i].Namespace = was.Namespace
+			}
 		}
 	}
 }

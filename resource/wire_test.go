@@ -173,6 +173,7 @@ func tidy(o *Object) *Object {
 
 func TestKeepPrecision(t *testing.T) {
 	old := full(t)
+	old.Owners[0].Namespace = "tenant"
 	back, err := Parse(gateways, AppendJSON(nil, gateways, old))
 	if err != nil {
 		t.Fatal(err)
@@ -181,6 +182,9 @@ func TestKeepPrecision(t *testing.T) {
 	back.KeepPrecision(old)
 	if !back.Created.Equal(old.Created) || !back.Deleted.Equal(old.Deleted) || !back.Conditions[1].Since.Equal(noon) {
 		t.Error("times that were only cut to seconds must be exact again")
+	}
+	if back.Owners[0] != old.Owners[0] || back.Owners[1].Namespace != "" {
+		t.Errorf("the namespace of an owner that stayed must be back: %+v", back.Owners)
 	}
 	if back.Conditions[0].Since.Equal(noon) {
 		t.Error("a time that was changed must stay changed")

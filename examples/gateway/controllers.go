@@ -5,15 +5,26 @@ import (
 	"time"
 
 	"github.com/setpointhq/setpoint"
+	"github.com/setpointhq/setpoint/examples/gateway/subsystems/allocator"
+	"github.com/setpointhq/setpoint/examples/gateway/subsystems/authority"
+	"github.com/setpointhq/setpoint/examples/gateway/subsystems/dnsupdate"
+	"github.com/setpointhq/setpoint/examples/gateway/subsystems/host"
+	"github.com/setpointhq/setpoint/examples/gateway/subsystems/proxy"
 )
+
+// Port is the TCP port of every gateway's listener; each has an address of its own.
+const Port = 8443
+
+// CertificateLife is how long a certificate is good. It is renewed when two thirds are over.
+const CertificateLife = 24 * time.Hour
 
 // The subsystems, and what they are asked and answer.
 var (
-	allocator = setpoint.Endpoint[AddressRequest, AddressGrant]{Adapter: "allocator"}
-	authority = setpoint.Endpoint[CertificateRequest, CertificateGrant]{Adapter: "authority"}
-	hosts     = setpoint.Endpoint[InstanceRequest, InstanceGrant]{Adapter: "hosts"}
-	proxies   = setpoint.Endpoint[ProxyRequest, ProxyAck]{Adapter: "proxies"}
-	zone      = setpoint.Endpoint[RecordRequest, RecordAck]{Adapter: "dns", Unit: recordUnit}
+	addresses    = setpoint.Endpoint[allocator.Request, allocator.Result]{Adapter: "allocator"}
+	certificates = setpoint.Endpoint[authority.Request, authority.Result]{Adapter: "authority"}
+	processes    = setpoint.Endpoint[host.Request, host.Result]{Adapter: "hosts"}
+	configs      = setpoint.Endpoint[proxy.Request, proxy.Result]{Adapter: "proxies"}
+	records      = setpoint.Endpoint[dnsupdate.Request, dnsupdate.Result]{Adapter: "dns", Unit: dnsupdate.Unit}
 )
 
 // Controllers are the drivers of the kinds.
@@ -82,8 +93,7 @@ func moveGateway(t *setpoint.Turn, g *Gateway, outcome setpoint.Outcome) {
 }
 
 func driveAddress(t *setpoint.Turn, a *Address) setpoint.Outcome {
-	// Once granted, the same address is asked for again, so that an allocator without memory gives it back.
-	grant := allocator.Ensure(t, t.NaturalKey(), &AddressRequest{Pool: a.Spec.Pool})
+	grant := addresses.Ensure(t, t.NaturalKey(), &allocator.Request{Pool: a.Spec.Pool})
 	if grant.Done() {
 		a.Status.IP = grant.Result.Address
 	}
@@ -96,7 +106,7 @@ func driveCertificate(t *setpoint.Turn, c *Certificate) setpoint.Outcome {
 	if renew := renewal(c); !renew.IsZero() && !t.Now().Before(renew) {
 		rotation++
 	}
-	grant := authority.Ensure(t, t.NaturalKey(), &CertificateRequest{Hostname: c.Spec.Hostname, Rotation: rotation})
+	grant := certificates.Ensure(t, t.NaturalKey(), &authority.Request{Hostname: c.Spec.Hostname, Rotation: rotation})
 	if !grant.Done() {
 		return grant.Outcome()
 	}
@@ -112,7 +122,7 @@ func renewal(c *Certificate) time.Time {
 }
 
 func driveInstance(t *setpoint.Turn, i *Instance) setpoint.Outcome {
-	process := hosts.Ensure(t, t.NaturalKey(), &InstanceRequest{Image: i.Spec.Image})
+	process := processes.Ensure(t, t.NaturalKey(), &host.Request{Image: i.Spec.Image})
 	if process.Done() {
 		i.Status = InstanceStatus{PID: process.Result.PID, Boot: process.Result.Boot, Admin: process.Result.Admin}
 	}
@@ -120,8 +130,8 @@ func driveInstance(t *setpoint.Turn, i *Instance) setpoint.Outcome {
 }
 
 func driveProxyConfig(t *setpoint.Turn, c *ProxyConfig) setpoint.Outcome {
-	push := proxies.Ensure(t, t.NaturalKey(), &ProxyRequest{
-		Boot: c.Spec.Boot, Hostname: c.Spec.Hostname, Listen: c.Spec.Listen, Routes: c.Spec.Routes, CertificateSerial: c.Spec.Certificate,
+	push := configs.Ensure(t, t.NaturalKey(), &proxy.Request{
+		Boot: c.Spec.Boot, Hostname: c.Spec.Hostname, Listen: c.Spec.Listen, Routes: routes(c.Spec.Routes), CertificateSerial: c.Spec.Certificate,
 	}, setpoint.At(c.Spec.Admin))
 	if push.Done() {
 		c.Status = ProxyConfigStatus{Version: push.Result.Version, Generation: int64(c.Generation)}
@@ -129,6 +139,14 @@ func driveProxyConfig(t *setpoint.Turn, c *ProxyConfig) setpoint.Outcome {
 	return push.Outcome()
 }
 
+func routes(wanted []Route) []proxy.Route {
+	out := make([]proxy.Route, len(wanted))
+	for i, r := range wanted {
+		out[i] = proxy.Route(r)
+	}
+	return out
+}
+
 func driveRecord(t *setpoint.Turn, r *DNSRecord) setpoint.Outcome {
-	return zone.Ensure(t, r.Spec.Name, &RecordRequest{Name: r.Spec.Name, Addresses: r.Spec.Addresses, TTL: 5}).Outcome()
+	return records.Ensure(t, r.Spec.Name, &dnsupdate.Request{Addresses: r.Spec.Addresses, TTL: 5}).Outcome()
 }

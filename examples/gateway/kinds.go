@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -69,34 +70,35 @@ var Gateways = setpoint.MustDefine(setpoint.KindOptions[GatewaySpec, GatewayStat
 	},
 	Validate: validateGateway,
 	Columns: []setpoint.Column{
-		{Name: "State", Path: "status.state"},
-		{Name: "Hostname", Path: "spec.hostname"},
-		{Name: "Address", Path: "status.address"},
-		{Name: "Serving", Path: "status.serving", Type: "integer"},
-		{Name: "Replicas", Path: "spec.replicas", Type: "integer"},
+		{Name: "State", Path: ".status.state"},
+		{Name: "Hostname", Path: ".spec.hostname"},
+		{Name: "Address", Path: ".status.address"},
+		{Name: "Serving", Path: ".status.serving", Type: "integer"},
+		{Name: "Replicas", Path: ".spec.replicas", Type: "integer"},
 	},
 })
 
 func validateGateway(old, g *Gateway) error {
-	var bad setpoint.Problems
+	var bad []error
+	refuse := func(field, format string, args ...any) { bad = append(bad, setpoint.Refuse(field, format, args...)) }
 	if !strings.Contains(g.Spec.Hostname, ".") {
-		bad.Add("spec.hostname", "want a full name such as shop.edge.test, got %q", g.Spec.Hostname)
+		refuse("spec.hostname", "want a full name such as shop.edge.test, got %q", g.Spec.Hostname)
 	}
 	if old != nil && old.Spec.Hostname != g.Spec.Hostname {
-		bad.Add("spec.hostname", "cannot be changed from %q; create another gateway", old.Spec.Hostname)
+		refuse("spec.hostname", "cannot be changed from %q; create another gateway", old.Spec.Hostname)
 	}
 	if g.Spec.Replicas < 1 || g.Spec.Replicas > 16 {
-		bad.Add("spec.replicas", "want 1 to 16, got %d", g.Spec.Replicas)
+		refuse("spec.replicas", "want 1 to 16, got %d", g.Spec.Replicas)
 	}
 	for i, r := range g.Spec.Routes {
 		if !strings.HasPrefix(r.Path, "/") {
-			bad.Add(fmt.Sprintf("spec.routes[%d].path", i), "want a path that begins with /, got %q", r.Path)
+			refuse(fmt.Sprintf("spec.routes[%d].path", i), "want a path that begins with /, got %q", r.Path)
 		}
 		if !strings.HasPrefix(r.Upstream, "http://") && !strings.HasPrefix(r.Upstream, "https://") {
-			bad.Add(fmt.Sprintf("spec.routes[%d].upstream", i), "want an http:// or https:// URL, got %q", r.Upstream)
+			refuse(fmt.Sprintf("spec.routes[%d].upstream", i), "want an http:// or https:// URL, got %q", r.Upstream)
 		}
 	}
-	return bad.Err()
+	return errors.Join(bad...)
 }
 
 // AddressSpec asks for one address out of a pool.
@@ -116,7 +118,7 @@ type Address = setpoint.Resource[AddressSpec, AddressStatus]
 var Addresses = setpoint.MustDefine(setpoint.KindOptions[AddressSpec, AddressStatus]{
 	Group: Group, Version: "v1", Kind: "Address", Plural: "addresses",
 	Description: "A loopback address, granted by the allocator.",
-	Columns:     []setpoint.Column{{Name: "Pool", Path: "spec.pool"}, {Name: "IP", Path: "status.ip"}, ready},
+	Columns:     []setpoint.Column{{Name: "Pool", Path: ".spec.pool"}, {Name: "IP", Path: ".status.ip"}, ready},
 })
 
 // CertificateSpec asks for a certificate from the local authority.
@@ -140,8 +142,8 @@ var Certificates = setpoint.MustDefine(setpoint.KindOptions[CertificateSpec, Cer
 	Group: Group, Version: "v1", Kind: "Certificate", ShortNames: []string{"cert"},
 	Description: "A certificate of the local authority, renewed before it expires.",
 	Columns: []setpoint.Column{
-		{Name: "Hostname", Path: "spec.hostname"}, {Name: "Serial", Path: "status.serial"},
-		{Name: "Expires", Path: "status.notAfter", Type: "date"}, ready,
+		{Name: "Hostname", Path: ".spec.hostname"}, {Name: "Serial", Path: ".status.serial"},
+		{Name: "Expires", Path: ".status.notAfter", Type: "date"}, ready,
 	},
 })
 
@@ -167,7 +169,7 @@ var Instances = setpoint.MustDefine(setpoint.KindOptions[InstanceSpec, InstanceS
 	Group: Group, Version: "v1", Kind: "Instance",
 	Description: "One proxy process on the instance host.",
 	Columns: []setpoint.Column{
-		{Name: "PID", Path: "status.pid", Type: "integer"}, {Name: "Admin", Path: "status.admin"}, ready,
+		{Name: "PID", Path: ".status.pid", Type: "integer"}, {Name: "Admin", Path: ".status.admin"}, ready,
 	},
 })
 
@@ -184,7 +186,7 @@ type ProxyConfigSpec struct {
 
 // ProxyConfigStatus holds the version that the process has acknowledged.
 type ProxyConfigStatus struct {
-	Version int64 `json:"version,omitempty"`
+	Version string `json:"version,omitempty"`
 	// Generation of the spec that the version stands for.
 	Generation int64 `json:"generation,omitempty"`
 }
@@ -196,7 +198,7 @@ type ProxyConfig = setpoint.Resource[ProxyConfigSpec, ProxyConfigStatus]
 var ProxyConfigs = setpoint.MustDefine(setpoint.KindOptions[ProxyConfigSpec, ProxyConfigStatus]{
 	Group: Group, Version: "v1", Kind: "ProxyConfig",
 	Description: "The configuration of one proxy process, acknowledged by version.",
-	Columns:     []setpoint.Column{{Name: "Version", Path: "status.version", Type: "integer"}, ready},
+	Columns:     []setpoint.Column{{Name: "Version", Path: ".status.version"}, ready},
 })
 
 // DNSRecordSpec asks for an address record.
@@ -215,10 +217,10 @@ type DNSRecord = setpoint.Resource[DNSRecordSpec, DNSRecordStatus]
 var DNSRecords = setpoint.MustDefine(setpoint.KindOptions[DNSRecordSpec, DNSRecordStatus]{
 	Group: Group, Version: "v1", Kind: "DNSRecord",
 	Description: "An address record on the DNS server.",
-	Columns:     []setpoint.Column{{Name: "Name", Path: "spec.name"}, {Name: "Addresses", Path: "spec.addresses"}, ready},
+	Columns:     []setpoint.Column{{Name: "Name", Path: ".spec.name"}, {Name: "Addresses", Path: ".spec.addresses"}, ready},
 })
 
-var ready = setpoint.Column{Name: "Ready", Path: `status.conditions[type=Ready].status`}
+var ready = setpoint.Column{Name: "Ready", Path: `.status.conditions[?(@.type=="Ready")].status`}
 
 // Kinds lists the kinds of the service, the customer's first.
 func Kinds() []*setpoint.Definition {

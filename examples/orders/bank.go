@@ -42,8 +42,8 @@ func (b Bank) Charge(ctx context.Context, token adopt.Token, c Charge) (number s
 	if err != nil {
 		return "", adopt.Terminal(fmt.Errorf("charge order %d: %w", c.Order, err))
 	}
-	// Set for people who read the bank's log. That it is there makes net/http repeat a request on its own, with the same
-	// token, when a connection turns out to be dead.
+	// The service recognises a repetition by it. So does net/http, which then repeats a request by itself when a kept
+	// connection turns out to be dead.
 	request.Header.Set("Idempotency-Key", string(token))
 	response, err := b.client().Do(request)
 	if err != nil {

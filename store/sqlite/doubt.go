@@ -28,9 +28,10 @@ func (w *writer) doubt(last resource.Revision, cause error) error {
 	return &store.CommitError{Err: store.ErrUnavailable, Detail: fmt.Sprintf("the disk failed at the commit; asked again, the database does not have it: %v", cause)}
 }
 
-// settle makes one commit that changes nothing and is durable. After it the past is certain; what it holds is taken in by the next group.
+// settle makes one durable commit of its own. After it the past is certain; what it holds is taken in by the next group. It has to change
+// something: SQLite does not write a page whose content stays the same.
 func (w *writer) settle() error {
-	if err := transaction(w.c, func() error { return w.c.exec("UPDATE meta SET revision = revision") }); err != nil {
+	if err := transaction(w.c, func() error { return w.c.exec("UPDATE meta SET settled = settled + 1") }); err != nil {
 		return fmt.Errorf("settle the last commit: %w", err)
 	}
 	w.suspect = false

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"fmt"
 	"runtime"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -85,3 +86,5 @@ func sql(c *conn, script string) error {
 
 // yield lets others run, while a test waits for something that they will do.
 func yield() { runtime.Gosched() }
+
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -15,6 +15,7 @@ CREATE TABLE meta (
   revision    INTEGER NOT NULL CHECK (revision >= 0),   -- the last commit
   compacted   INTEGER NOT NULL DEFAULT 0,               -- the feed is retained from compacted+1
   signals     INTEGER NOT NULL DEFAULT 0,               -- the last signal ID given; never reused
+  settled     INTEGER NOT NULL DEFAULT 0,               -- counts the commits made only to settle a doubtful one
   shards      INTEGER NOT NULL,                         -- fixed at creation
   created     INTEGER NOT NULL                          -- nanoseconds since 1970, as all times here; 0 is "never"
 ) STRICT;

@@ -58,7 +58,8 @@ func (c *conversation) exchange(ctx context.Context, m *dns.Msg) (*dns.Msg, erro
 	if k := c.adapter.options.Key; k != nil {
 		m.SetTsig(dns.CanonicalName(k.Name), dns.HmacSHA256, 300, time.Now().Unix())
 	}
-	reply, _, err := c.client.ExchangeWithConnContext(ctx, m, c.conn)
+	// A dns.Conn signs as if every message but the first answered the one before, so each exchange has one of its own.
+	reply, _, err := c.client.ExchangeWithConnContext(ctx, m, &dns.Conn{Conn: c.conn.Conn})
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,8 @@ import (
 
 // Request is what a command for this adapter stores. The private key is not in it: it is fetched when the call is made.
 type Request struct {
+	// Boot names the process that the configuration is for, so that another process at the same address makes it another request.
+	Boot              string   `json:"boot,omitempty"`
 	Hostname          string   `json:"hostname"`
 	Listen            []string `json:"listen"`
 	Routes            []Route  `json:"routes"`
