@@ -16,16 +16,12 @@ import (
 // ErrExists says that an object with the name exists already.
 var ErrExists = errors.New("already exists")
 
-// Part names what a write may change.
-type Part uint8
+// ErrPrecondition says that the object is not the one, or not at the revision, that a deletion was to be about.
+var ErrPrecondition = errors.New("precondition failed")
 
-// The parts of an object.
-const (
-	// Desired: spec, labels, annotations, owners and finalizers. What status says stays as it is.
-	Desired Part = iota
-	// Reported: the author's status and the conditions. All else stays as it is, the state as well: it is the driver's.
-	Reported
-)
+// Change computes a new form of an object from the present one, which it must not alter. Returning the argument itself writes
+// nothing, an error gives up.
+type Change func(old *Object) (*Object, error)
 
 // Preconditions narrow a deletion. Zero fields do not.
 type Preconditions struct {
@@ -68,36 +64,28 @@ func (p *Plane) Create(ctx context.Context, by string, o *Object, dryRun bool) (
 	return stored, err
 }
 
-// Update changes one part of an object. o.Revision, when not 0, must be the stored one; otherwise the write is repeated on the latest
-// version until it succeeds. A write that changes nothing keeps the revision. It fails with store.ErrNotFound, *resource.Invalid, or *store.CommitError.
-func (p *Plane) Update(ctx context.Context, by string, o *Object, part Part, dryRun bool) (*Object, error) {
-	return p.modify(ctx, by, o.Key, o.Revision, dryRun, func(have *Object) (*Object, error) {
-		if o.UID != "" && o.UID != have.UID {
-			return nil, &store.CommitError{Err: store.ErrConflict, Key: o.Key, Detail: "it was deleted and created again: its UID is " + string(have.UID)}
+// Update replaces an object by what change makes of its latest version, and again if another writer came first. Identity, state, generation
+// and what the engine reports are not the writer's: whatever change does to them is ignored. A write that changes nothing keeps the
+// revision. It fails with change's own error, store.ErrNotFound, *resource.Invalid, or *store.CommitError.
+func (p *Plane) Update(ctx context.Context, by string, key Key, change Change, dryRun bool) (*Object, error) {
+	return p.modify(ctx, by, key, dryRun, func(have *Object) (*Object, error) {
+		next, err := change(have)
+		if err != nil || next == have {
+			return have, err
 		}
-		return merge(have, o, part), nil
-	})
-}
-
-// Modify applies a change to the latest version of an object, and again if another writer came first. change gets a copy that it may
-// alter, and may return an error to give up.
-func (p *Plane) Modify(ctx context.Context, by string, key Key, change func(*Object) error) (*Object, error) {
-	return p.modify(ctx, by, key, 0, false, func(have *Object) (*Object, error) {
-		next := have.Clone()
-		if err := change(next); err != nil {
-			return nil, err
-		}
-		return merge(have, next, Desired), nil
+		return accept(have, next), nil
 	})
 }
 
 // Delete asks for deletion: at once for an object that nobody holds, otherwise when its last finalizer is removed. removed says which.
 func (p *Plane) Delete(ctx context.Context, by string, key Key, pre Preconditions, dryRun bool) (o *Object, removed bool, err error) {
-	o, err = p.modify(ctx, by, key, pre.Revision, dryRun, func(have *Object) (*Object, error) {
-		if pre.UID != "" && pre.UID != have.UID {
-			return nil, &store.CommitError{Err: store.ErrConflict, Key: key, Detail: "the UID is " + string(have.UID) + ", not " + string(pre.UID)}
-		}
-		if have.Deleting() {
+	o, err = p.modify(ctx, by, key, dryRun, func(have *Object) (*Object, error) {
+		switch {
+		case pre.UID != "" && pre.UID != have.UID:
+			return nil, fmt.Errorf("delete %s: %w: its UID is %s, not %s", key, ErrPrecondition, have.UID, pre.UID)
+		case pre.Revision != 0 && pre.Revision != have.Revision:
+			return nil, fmt.Errorf("delete %s: %w: it is at revision %d, not %d", key, ErrPrecondition, have.Revision, pre.Revision)
+		case have.Deleting():
 			return have, nil
 		}
 		next := have.Clone()
@@ -139,7 +127,7 @@ func (p *Plane) kind(key Key) (*Definition, error) {
 }
 
 // modify is read, change, check, write, on the latest version until no other writer interferes.
-func (p *Plane) modify(ctx context.Context, by string, key Key, at resource.Revision, dryRun bool, change func(*Object) (*Object, error)) (*Object, error) {
+func (p *Plane) modify(ctx context.Context, by string, key Key, dryRun bool, change func(*Object) (*Object, error)) (*Object, error) {
 	def, err := p.kind(key)
 	if err != nil {
 		return nil, err
@@ -149,9 +137,6 @@ func (p *Plane) modify(ctx context.Context, by string, key Key, at resource.Revi
 		if !ok {
 			return nil, fmt.Errorf("%s: %w", key, store.ErrNotFound)
 		}
-		if at != 0 && at != have.Revision {
-			return nil, &store.CommitError{Err: store.ErrConflict, Key: key, Expected: at, Actual: have.Revision}
-		}
 		next, err := change(have)
 		if err != nil {
 			return nil, err
@@ -159,20 +144,31 @@ func (p *Plane) modify(ctx context.Context, by string, key Key, at resource.Revi
 		if same(have, next) {
 			return have, nil
 		}
-		if err := def.ApplyDefaults(next); err != nil {
+		if err := p.prepare(def, have, next); err != nil {
 			return nil, err
 		}
-		if err := def.Admit(have, next); err != nil {
-			return nil, err
+		if same(have, next) {
+			return have, nil
 		}
 		stored, err := p.put(ctx, by, "write", dryRun, store.ObjectWrite{Expect: have.Revision, Object: next, Reason: "Requested", Gone: gone(def, next)})
-		if err == nil || at != 0 || attempt == writeAttempts || !errors.Is(err, store.ErrConflict) {
+		if err == nil || attempt == writeAttempts || !errors.Is(err, store.ErrConflict) {
 			return stored, err
 		}
 		if err := p.catchUp(ctx, err); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// prepare fills in the defaults of a changed spec, and asks the kind's rules.
+func (p *Plane) prepare(def *Definition, have, next *Object) error {
+	if next.Generation != have.Generation && !next.Deleting() {
+		if err := def.ApplyDefaults(next); err != nil {
+			return err
+		}
+		next.Generation = resource.GenerationAfter(have, next)
+	}
+	return def.Admit(have, next)
 }
 
 // put commits one write, and returns the object as the view then shows it, or its last form.
@@ -203,24 +199,19 @@ func (p *Plane) catchUp(ctx context.Context, err error) error {
 	return p.View().WaitFor(ctx, p.View().Revision()+1)
 }
 
-// merge is have with one part taken from o. Generation rises when the spec changes.
-func merge(have, o *Object, part Part) *Object {
+// accept is have with what a writer may change taken from o.
+func accept(have, o *Object) *Object {
 	next := have.Clone()
-	if part == Reported {
-		next.Status, next.Conditions = o.Status, slices.Clone(o.Conditions)
-		return next
-	}
+	next.Spec, next.Status = o.Spec, o.Status
 	next.Labels, next.Annotations = o.Labels, o.Annotations
 	next.Owners, next.Finalizers = slices.Clone(o.Owners), slices.Clone(o.Finalizers)
-	if !resource.SameJSON(have.Spec, o.Spec) {
-		next.Spec = o.Spec
-		next.Generation++
-	}
+	next.Conditions = slices.Clone(o.Conditions)
+	next.Generation = resource.GenerationAfter(have, next)
 	return next
 }
 
 func same(a, b *Object) bool {
-	return a == b || a.Generation == b.Generation && a.Deleted.Equal(b.Deleted) && bytes.Equal(a.Status, b.Status) &&
+	return a == b || a.Generation == b.Generation && a.Deleted.Equal(b.Deleted) && bytes.Equal(a.Spec, b.Spec) && bytes.Equal(a.Status, b.Status) &&
 		slices.Equal(a.Conditions, b.Conditions) && slices.Equal(a.Owners, b.Owners) && slices.Equal(a.Finalizers, b.Finalizers) &&
 		equal(a.Labels, b.Labels) && equal(a.Annotations, b.Annotations)
 }

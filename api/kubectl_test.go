@@ -83,7 +83,7 @@ func TestKubectlVerbs(t *testing.T) {
 		{"merge patch", "", `patch gw blue --type=merge -p {"spec":{"host":"c.example"}}`, []string{"patched"}, false},
 		{"the same patch again changes nothing", "", `patch gw blue --type=merge -p {"spec":{"host":"c.example"}}`, []string{"patched (no change)"}, false},
 		{"json patch", "", `patch gw blue --type=json -p [{"op":"replace","path":"/spec/size","value":3}]`, []string{"patched"}, false},
-		{"a patch cannot rename", "", `patch gw blue --type=merge -p {"metadata":{"name":"red"}}`, []string{`metadata.name: Invalid value: field is immutable`}, true},
+		{"a patch cannot rename", "", `patch gw blue --type=merge -p {"metadata":{"name":"red"}}`, []string{`metadata.name: Invalid value: "red": field is immutable`}, true},
 		{"strategic merge is for built-in kinds", "", `patch gw blue --type=strategic -p {"spec":{"host":"x"}}`, []string{"unknown format"}, true},
 		{"server-side apply says what it is not", fmt.Sprintf(blue, "x"), "apply --server-side -f -", []string{"server-side apply is not supported"}, true},
 		{"apply makes what is missing", strings.Replace(fmt.Sprintf(blue, "g.example"), "blue", "green", 1), "apply -f -", []string{"green created"}, false},

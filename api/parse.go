@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/setpointhq/setpoint/resource"
 )
@@ -95,21 +96,21 @@ func ownerByUID(o *resource.Object, uid resource.UID) (resource.Owner, bool) {
 	return resource.Owner{}, false
 }
 
-// immutable refuses what a patch has changed and nobody may.
-func immutable(old, o *resource.Object) error {
-	var causes []resource.Cause
-	same := func(name string, ok bool) {
+// immutable refuses what a patch has changed and nobody may. What it has removed stays as it was.
+func (c *call) immutable(old, o *resource.Object) error {
+	var wrong field.ErrorList
+	judge := func(name string, ok bool, value any) {
 		if !ok {
-			causes = append(causes, resource.Cause{Field: "metadata." + name, Type: resource.WrongValue, Message: "field is immutable"})
+			wrong = append(wrong, field.Invalid(field.NewPath("metadata", name), value, "field is immutable"))
 		}
 	}
-	same("name", o.Name == old.Name)
-	same("namespace", o.Namespace == old.Namespace)
-	same("uid", o.UID == "" || o.UID == old.UID)
-	same("creationTimestamp", o.Created.IsZero() || o.Created.Equal(old.Created))
-	same("deletionTimestamp", o.Deleted.IsZero() || o.Deleted.Equal(old.Deleted))
-	if len(causes) > 0 {
-		return &resource.Invalid{Key: old.Key, Causes: causes}
+	judge("name", o.Name == old.Name, string(o.Name))
+	judge("namespace", o.Namespace == old.Namespace, string(o.Namespace))
+	judge("uid", o.UID == "" || o.UID == old.UID, string(o.UID))
+	judge("creationTimestamp", o.Created.IsZero() || o.Created.Equal(old.Created), o.Created)
+	judge("deletionTimestamp", o.Deleted.IsZero() || o.Deleted.Equal(old.Deleted), o.Deleted)
+	if len(wrong) > 0 {
+		return apierrors.NewInvalid(c.target.groupKind(), string(old.Name), wrong)
 	}
 	return nil
 }

@@ -63,7 +63,7 @@ func (c *call) patch() error {
 		if o.Namespace == "" {
 			o.Namespace = old.Namespace
 		}
-		if err := immutable(old, o); err != nil {
+		if err := c.immutable(old, o); err != nil {
 			return nil, err
 		}
 		if err := expect(old, o.Revision); err != nil {

@@ -47,6 +47,7 @@ var varying = []struct {
 }{
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`), "UID"},
 	{regexp.MustCompile(`20\d\d-\d\d-\d\dT[0-9:.]+Z`), "TIME"},
+	{regexp.MustCompile(`"\d+s"\]`), `"AGE"]`},
 	{regexp.MustCompile(`gen-[bcdfghjklmnpqrstvwxz2456789]{5}`), "gen-XXXXX"},
 }
 

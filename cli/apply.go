@@ -69,6 +69,8 @@ func (a *app) applyOne(c *cobra.Command, m manifest, form format, dryRun bool) e
 	switch {
 	case err != nil:
 		return fmt.Errorf("%s: %w", m.from, err)
+	case form.name == "name":
+		return a.object(form, k, stored)
 	case !form.table():
 		return a.line(form, stored.Raw)
 	case dryRun:

@@ -31,10 +31,10 @@ var gateways = resource.MustDefine(resource.Options[gatewaySpec, gatewayStatus]{
 		{State: "Leaving", Deleting: true, To: lifecycle.To("Gone")},
 		{State: "Gone", Final: true},
 	},
-	Columns: []resource.ColumnOf[gatewaySpec, gatewayStatus]{
-		{Column: resource.Column{Name: "Host", Path: ".spec.host"}},
-		{Column: resource.Column{Name: "State", Path: ".status.state"}},
-		{Column: resource.Column{Name: "Size", Type: "integer", Path: ".spec.size", Priority: 1}},
+	Columns: []resource.Column{
+		{Name: "Host", Path: ".spec.host"},
+		{Name: "State", Path: ".status.state"},
+		{Name: "Size", Type: "integer", Path: ".spec.size", Priority: 1},
 	},
 })
 

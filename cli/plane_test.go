@@ -73,7 +73,9 @@ func startServer(folder string, kinds ...*resource.Definition) (s *server, stop 
 func (p *plane) Registry() *resource.Registry                  { return &p.kinds }
 func (p *plane) Get(key resource.Key) (*resource.Object, bool) { return p.view.Get(key) }
 
-func (p *plane) WaitFor(ctx context.Context, r resource.Revision) error { return p.view.WaitFor(ctx, r) }
+func (p *plane) WaitFor(ctx context.Context, r resource.Revision) error {
+	return p.view.WaitFor(ctx, r)
+}
 
 func (p *plane) Watch(ctx context.Context, from resource.Revision) (store.Stream, error) {
 	return p.database.Watch(ctx, from)

@@ -39,10 +39,11 @@ func build(p Program) (*app, *cobra.Command) {
 
 This program is the server (dev, serve) and the client of one (all else). A client finds its server by --server, or SETPOINT_SERVER, or
 the file .setpoint/server that a server started in this folder has written, or else at ` + client.DefaultServer + `.`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Args:          a.noSuchCommand,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		SilenceUsage:               true,
+		SilenceErrors:              true,
+		SuggestionsMinimumDistance: 2,
+		Args:                       a.noSuchCommand,
+		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)

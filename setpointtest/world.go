@@ -115,10 +115,11 @@ func (w *World) Apply(def *setpoint.Definition, name string, spec any) bool {
 	}
 	_, err = w.Plane.Create(context.Background(), "api:test", o, false)
 	if errors.Is(err, setpoint.ErrExists) {
-		_, err = w.Plane.Modify(context.Background(), "api:test", o.Key, func(have *resource.Object) error {
-			have.Spec = o.Spec
-			return nil
-		})
+		_, err = w.Plane.Update(context.Background(), "api:test", o.Key, func(have *resource.Object) (*resource.Object, error) {
+			next := have.Clone()
+			next.Spec = o.Spec
+			return next, nil
+		}, false)
 	}
 	return w.survived(err)
 }

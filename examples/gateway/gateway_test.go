@@ -12,6 +12,7 @@ import (
 	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/examples/gateway"
 	"github.com/setpointhq/setpoint/examples/gateway/subsystems/authority"
+	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/setpointtest"
 	"github.com/setpointhq/setpoint/store"
 )
@@ -142,9 +143,12 @@ func TestAChildWhoseInputBlinksIsNotDeleted(t *testing.T) {
 		for _, name := range []string{"shop.ip", "shop.i0"} {
 			for _, d := range gateway.Kinds() {
 				if o, ok := w.Object(d, name); ok {
-					o = o.Clone()
-					o.Status = json.RawMessage(`{}`)
-					if _, err := w.Plane.Update(w.T.Context(), "api:vandal", o, 1, false); err != nil {
+					clear := func(old *resource.Object) (*resource.Object, error) {
+						next := old.Clone()
+						next.Status = json.RawMessage(`{}`)
+						return next, nil
+					}
+					if _, err := w.Plane.Update(w.T.Context(), "api:vandal", o.Key, clear, false); err != nil {
 						t.Fatal(err)
 					}
 				}

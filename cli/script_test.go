@@ -1,0 +1,164 @@
+package cli_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
+
+	"github.com/setpointhq/setpoint/cli"
+	"github.com/setpointhq/setpoint/lifecycle"
+	"github.com/setpointhq/setpoint/resource"
+)
+
+// leakChecked fails when goroutines are left after the tests.
+type leakChecked struct{ m *testing.M }
+
+func (l leakChecked) Run() int {
+	code := l.m.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+// TestMain makes the test binary the program "setpoint" of the scripts.
+func TestMain(m *testing.M) {
+	testscript.Main(leakChecked{m}, map[string]func(){
+		"setpoint": func() { os.Exit(cli.Main(program())) },
+	})
+}
+
+// program is one whose servers say what they were told, and end.
+func program() cli.Program {
+	tell := func(_ context.Context, c cli.ServeConfig) error {
+		if err := c.Listening("http://" + c.Listen); err != nil {
+			return err
+		}
+		left, err := os.ReadFile(c.Directory + "/server")
+		if err != nil && c.Directory != "" {
+			return err
+		}
+		_, err = fmt.Fprintf(c.Stdout, "listen=%s directory=%s database=%s grace=%s level=%s format=%s left=%s\n",
+			c.Listen, c.Directory, c.Database, c.Grace, c.Log.Level, c.Log.Format, strings.TrimSpace(string(left)))
+		return err
+	}
+	return cli.Program{
+		Version: "v9.8.7",
+		Serve:   tell,
+		Demos:   map[string]cli.Demo{"gateway": {Summary: "gateways, and all that belongs to them", Start: tell}},
+		Restore: func(_ context.Context, backup, target string) error {
+			text, err := os.ReadFile(backup)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(target, text, 0o600)
+		},
+	}
+}
+
+// TestScripts runs every script of testdata/script against a server of its own.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			folder := t.TempDir()
+			s, stop, err := startServer(folder, gateways, records, zones)
+			if err != nil {
+				return err
+			}
+			env.Values["server"] = s
+			env.Setenv("SETPOINT_SERVER", s.URL)
+			env.Defer(func() {
+				if err := stop(); err != nil {
+					t.Error(err)
+				}
+			})
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"engine": engine, "exits": exits},
+	})
+}
+
+// exits runs a program that must end with a code: exits CODE PROGRAM ARGUMENT…
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGUMENT…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	var ended *exec.ExitError
+	switch {
+	case err == nil:
+		if want != 0 {
+			ts.Fatalf("exit code 0, want %d", want)
+		}
+	case !errors.As(err, &ended):
+		ts.Fatalf("%v", err)
+	case ended.ExitCode() != want:
+		ts.Fatalf("exit code %d, want %d", ended.ExitCode(), want)
+	}
+}
+
+// engine plays the controllers: engine KIND/NAME CHANGE…, where a change is state=S, ready=True|False, wait=CODE, hold=FINALIZER, release, or owner=KIND/NAME.
+func engine(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: engine KIND/NAME CHANGE…")
+	}
+	s := ts.Value("server").(*server)
+	find := func(arg string) resource.Key {
+		kind, name, _ := strings.Cut(arg, "/")
+		d, err := s.kinds.Resolve(kind)
+		ts.Check(err)
+		if !d.Namespaced() {
+			return d.Key("", resource.Name(name))
+		}
+		return d.Key("default", resource.Name(name))
+	}
+	ts.Check(s.act(find(args[0]), func(o *resource.Object) {
+		for _, change := range args[1:] {
+			what, value, _ := strings.Cut(change, "=")
+			applyChange(ts, s, o, what, value, find)
+		}
+	}))
+}
+
+func applyChange(ts *testscript.TestScript, s *server, o *resource.Object, what, value string, find func(string) resource.Key) {
+	now := time.Now()
+	switch what {
+	case "state":
+		o.State, o.StateSince = lifecycle.State(value), now
+	case "ready":
+		o.Observed = o.Generation
+		o.SetCondition(resource.Condition{
+			Type: resource.Ready, Status: resource.Truth(value), Reason: "Tested", Message: "as the script says", Observed: o.Generation, Since: now,
+		})
+	case "wait":
+		o.Waits = []resource.Wait{{Controller: "gateway", Code: value, Message: "for the test", Since: now, Until: now.Add(time.Hour)}}
+	case "hold":
+		o.Finalizers = append(o.Finalizers, resource.Finalizer(value))
+	case "release":
+		o.Finalizers = nil
+	case "address":
+		o.Status = []byte(`{"address":"` + value + `"}`)
+	case "owner":
+		key := find(value)
+		owner, ok := s.view.Get(key)
+		if !ok {
+			ts.Fatalf("there is no %s", key)
+		}
+		o.Owners = []resource.Owner{{Key: key, UID: owner.UID, Controller: true, Version: "v1"}}
+	default:
+		ts.Fatalf("no change %q", what)
+	}
+}
