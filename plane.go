@@ -114,3 +114,6 @@ func (p *Plane) Controllers() []control.ControllerStats { return p.engine.Contro
 
 // Adapters reports the queues of the adapters.
 func (p *Plane) Adapters() []control.AdapterStats { return p.engine.Adapters() }
+
+// ObserveGroup measures one group commit of the store, for the metrics: pass it what the engine's Observe option reports.
+func (p *Plane) ObserveGroup(size int, took time.Duration) { p.metrics.Group(size, took) }

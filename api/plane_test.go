@@ -24,7 +24,7 @@ import (
 // plane is a small plane over a real database and a real view, without controllers.
 type plane struct {
 	kinds resource.Registry
-	store store.Store
+	store *sqlite.Store
 	view  *view.View
 	mu    sync.Mutex
 	sick  error // what the probes report
@@ -160,6 +160,9 @@ func (p *plane) caughtUp(ctx context.Context, conflict error) error {
 	var c *store.CommitError
 	if !errors.As(conflict, &c) {
 		return conflict
+	}
+	if c.Actual == 0 { // gone: at some revision up to now
+		return p.view.WaitFor(ctx, p.store.Revision())
 	}
 	return p.view.WaitFor(ctx, c.Actual)
 }

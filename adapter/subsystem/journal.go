@@ -11,7 +11,11 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 )
+
+// ErrInUse is returned for a file that another process, or another part of this one, keeps open as its journal.
+var ErrInUse = errors.New("another server uses it: two must not share a folder")
 
 // Journal is an append-only file of JSON lines that survives kill -9 at any moment and, after [Journal.Sync], the loss
 // of power. Append and Rewrite must not be called concurrently; Sync may.
@@ -31,7 +35,10 @@ func OpenJournal(path string, line func([]byte) error) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	end, err := readLines(file, line)
+	var end int64
+	if err = lock(file); err == nil {
+		end, err = readLines(file, line)
+	}
 	if err == nil {
 		err = file.Truncate(end)
 	}
@@ -42,6 +49,15 @@ func OpenJournal(path string, line func([]byte) error) (*Journal, error) {
 		return nil, errors.Join(fmt.Errorf("read journal %s: %w", path, err), file.Close())
 	}
 	return &Journal{path: path, file: file}, nil
+}
+
+// lock is released when the file is closed, also by a crash.
+func lock(file *os.File) error {
+	err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return ErrInUse
+	}
+	return err
 }
 
 // readLines returns the offset just behind the last whole line.
@@ -102,7 +118,7 @@ func (j *Journal) Rewrite(values func(emit func(any) error) error) error {
 	if err != nil {
 		return fmt.Errorf("rewrite journal: %w", err)
 	}
-	if err := fill(fresh, values); err != nil {
+	if err := errors.Join(lock(fresh), fill(fresh, values)); err != nil {
 		return errors.Join(fmt.Errorf("rewrite journal %s: %w", j.path, err), fresh.Close())
 	}
 	if err := errors.Join(os.Rename(fresh.Name(), j.path), syncFolder(filepath.Dir(j.path))); err != nil {

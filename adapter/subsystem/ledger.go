@@ -26,8 +26,11 @@ func OpenLedger(path string) (*Ledger, error) {
 		l.last = line.Seq
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
 	l.journal = journal
-	return l, err
+	return l, nil
 }
 
 // Append writes a line unless one of its number is there already, which is how a line that a crash kept out is written

@@ -80,7 +80,7 @@ type memory struct {
 	vacated []vacancy
 	// vacant counts the places that are vacant now.
 	vacant int
-	limit   limits
+	limit  limits
 }
 
 type vacancy struct {

@@ -1,6 +1,7 @@
 package subsystem
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -218,6 +219,14 @@ func TestDamageInTheMiddleIsReported(t *testing.T) {
 	damage(t, filepath.Join(dir, JournalFile), func(b []byte) []byte { return append([]byte("garbage\n"), b...) })
 	if _, err := Open(Options{Dir: dir, Handler: newShelf(), Log: quiet}); err == nil {
 		t.Error("a journal with a damaged first line was opened: want an error, not silent amnesia")
+	}
+}
+
+func TestFolderIsNotShared(t *testing.T) {
+	dir := t.TempDir()
+	open(t, Options{Dir: dir, Handler: newShelf()})
+	if _, err := Open(Options{Dir: dir, Handler: newShelf(), Log: quiet}); !errors.Is(err, ErrInUse) {
+		t.Errorf("a second server got %v: want ErrInUse", err)
 	}
 }
 

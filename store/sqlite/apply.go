@@ -211,4 +211,3 @@ func hashKey(k resource.Key) int64 {
 	h.Write([]byte(slashed(k)))
 	return int64(h.Sum64())
 }
-

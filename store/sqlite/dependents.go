@@ -80,4 +80,3 @@ func (w *writer) addTimers(c *change, uid resource.UID) error {
 		return nil
 	})
 }
-

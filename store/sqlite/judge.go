@@ -34,7 +34,6 @@ type line struct {
 	severity string
 }
 
-
 // judge compares a transaction with what is stored. Members of a group are judged and written one after the other, so that each sees what those
 // before it did. Nothing is written here.
 func (w *writer) judge(p *prepared, rev resource.Revision, at time.Time) (*change, *store.CommitError, error) {

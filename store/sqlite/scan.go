@@ -163,4 +163,3 @@ func (x *scanner) timers() error {
 func (x *scanner) key(q *stmt, i int) resource.Key {
 	return resource.Key{Kind: resource.KindID(x.names.keep(q.text(i))), Namespace: resource.Namespace(x.names.keep(q.text(i + 1))), Name: resource.Name(q.text(i + 2))}
 }
-

@@ -242,4 +242,3 @@ func (w *writer) do(ctx context.Context, what string, f func(*writer) error) err
 	}
 	return nil
 }
-

@@ -61,11 +61,15 @@ func allOrNothing(s *suite) {
 		spoil  func(*store.Transaction)
 		cause  error
 	}{
-		{"the last object is there already", func(tx *store.Transaction) { tx.Objects = append(tx.Objects, store.ObjectWrite{Object: thing("c"), Expect: 9}) }, store.ErrConflict},
+		{"the last object is there already", func(tx *store.Transaction) {
+			tx.Objects = append(tx.Objects, store.ObjectWrite{Object: thing("c"), Expect: 9})
+		}, store.ErrConflict},
 		{"a read is stale", func(tx *store.Transaction) { tx.Reads = []store.Read{{Key: a.Key, Revision: rev + 1}} }, store.ErrConflict},
 		{"a signal is gone", func(tx *store.Transaction) { tx.Consume = []store.SignalID{99} }, store.ErrConflict},
 		{"a command is stale", func(tx *store.Transaction) { tx.Commands[0].Expect = 1 }, store.ErrConflict},
-		{"a fence is stale", func(tx *store.Transaction) { tx.Fences = []store.Fence{{Scope: "plane", Epoch: resource.Epoch{Incarnation: 1, Counter: 1}}} }, store.ErrFenced},
+		{"a fence is stale", func(tx *store.Transaction) {
+			tx.Fences = []store.Fence{{Scope: "plane", Epoch: resource.Epoch{Incarnation: 1, Counter: 1}}}
+		}, store.ErrFenced},
 		{"a signal is for nobody", func(tx *store.Transaction) { tx.Raise[0].Object.Name = "nobody" }, store.ErrConflict},
 		{"a timer is for nobody", func(tx *store.Transaction) { tx.Timers[0].Object.Name = "nobody" }, store.ErrConflict},
 		{"a command is for nobody", func(tx *store.Transaction) { tx.Commands[0].Command.Object.Name = "nobody" }, store.ErrConflict},

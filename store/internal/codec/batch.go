@@ -178,4 +178,3 @@ func (r *reader) timer() store.Timer {
 		Code:       r.text(),
 	}
 }
-

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/setpointhq/setpoint/adapter/subsystem"
+	"github.com/setpointhq/setpoint/adapter/subsystem/subsystemtest"
 	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/internal/testkit"
 	"github.com/setpointhq/setpoint/resource"
@@ -190,3 +191,17 @@ type nothing struct{}
 
 func (nothing) Expected(string) []command.Expectation      { return nil }
 func (nothing) Lost(context.Context, []command.Loss) error { return nil }
+
+func TestHandlerContract(t *testing.T) {
+	subsystemtest.Run(t, subsystemtest.Suite{
+		New: func(t *testing.T) subsystem.Handler {
+			a, err := New(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return a
+		},
+		Request: []byte(`{"pool":"edge"}`),
+		Other:   []byte(`{"pool":"edge","address":"127.77.200.9"}`),
+	})
+}

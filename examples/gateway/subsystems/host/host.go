@@ -312,10 +312,13 @@ func (h *Host) ended(i *instance, why string) {
 // another admin address, which only its owner can spread.
 func (h *Host) Restore(_ context.Context, item subsystem.RestoreItem) error {
 	wanted := resultOf(item.Result)
-	i := h.at(item.Key)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i := h.running[item.Key]
 	if i == nil || i.Boot != wanted.Boot {
 		return fmt.Errorf("process %d is gone with the machine that it ran on", wanted.PID)
 	}
+	i.token = item.Token
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -23,10 +24,23 @@ import (
 	"github.com/setpointhq/setpoint/internal/testkit"
 )
 
-// TestMain is also the program that the host starts.
+// Environment of a host process: its folder, and its address.
+const (
+	hostDir     = "HOST_TEST_DIR"
+	hostAddress = "HOST_TEST_ADDRESS"
+)
+
+// TestMain is also the program that the host starts, and a host that a test can kill.
 func TestMain(m *testing.M) {
 	if slices.Contains(os.Args, "demo-proxy") {
 		if err := proxy.Main(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if dir := os.Getenv(hostDir); dir != "" {
+		if err := Run(context.Background(), Options{Dir: dir, Listen: os.Getenv(hostAddress)}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -244,6 +258,54 @@ func TestProcessOfACrashBeforeTheNote(t *testing.T) {
 	lines, err := l.Kit().Ledger()
 	if err != nil || len(lines) != 1 || lines[0].Effect != subsystem.Create {
 		t.Errorf("ledger %+v, %v: want one creation", lines, err)
+	}
+}
+
+func TestHostIsKilled(t *testing.T) {
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, address := t.TempDir(), fmt.Sprintf("127.0.0.1:%d", testkit.Port(t))
+	t.Setenv(hostDir, dir)
+	t.Setenv(hostAddress, address)
+	first := testkit.Start(t, program)
+	transport := &http.Transport{DisableKeepAlives: true}
+	client := subsystem.NewClient(subsystem.ClientOptions{URL: "http://" + address, HTTP: &http.Client{Transport: transport}})
+	restore := func() bool {
+		response, err := (&http.Client{Transport: transport}).Get("http://" + address + "/v1/changes")
+		if err != nil {
+			return false
+		}
+		var c subsystem.Changes
+		err = json.NewDecoder(response.Body).Decode(&c)
+		if closing := response.Body.Close(); err != nil || closing != nil {
+			return false
+		}
+		body := strings.NewReader(fmt.Sprintf(`{"memory":%q,"items":[]}`, c.Memory))
+		response, err = (&http.Client{Transport: transport}).Post("http://"+address+"/v1/restore", "application/json", body)
+		return err == nil && response.Body.Close() == nil && response.StatusCode == http.StatusOK
+	}
+	testkit.Wait(t, "the host serves", restore)
+	started := client.Do(t.Context(), command.Call{Key: "a", Token: "a-1", Intent: 1, Request: []byte(wish)})
+	before := resultOf(started.Body)
+	if started.Outcome != command.OutcomeDone {
+		t.Fatalf("got %+v: want done", started)
+	}
+	if err := syscall.Kill(first.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-first.Ended()
+	l := begin(t, Options{Dir: dir, StopInstances: true, Images: map[string][]string{"proxy": {program, "demo-proxy"}}})
+	if again := l.run(t, "a", 2); again != before || !alive(before.PID) {
+		t.Errorf("got %+v: want the running %+v", again, before)
+	}
+	if err := syscall.Kill(before.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Wait(t, "the death of a process that is no child is announced", func() bool { return len(l.lost(t)) == 1 })
+	if got := l.lost(t)[0]; got.Token != "a-2" {
+		t.Errorf("announced %+v: want token a-2", got)
 	}
 }
 

@@ -236,6 +236,9 @@ func (p *processes) recognise(folder string) (*instance, *process, bool) {
 	if !ok || mark[envHost] != p.id || mark[proxy.EnvBoot] == "" {
 		return nil, nil, false
 	}
+	if group, err := unix.Getpgid(pid); err != nil || group != pid {
+		return nil, nil, false // not the instance, but a process that it has started, which inherited the mark
+	}
 	born, ok := readStart(folder)
 	if !ok {
 		return nil, nil, false

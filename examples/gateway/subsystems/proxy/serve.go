@@ -145,6 +145,9 @@ func (s *server) close(grace time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	err := s.http.Shutdown(ctx)
+	if errors.Is(err, net.ErrClosed) {
+		err = nil // a listener that a change of configuration had closed a moment ago
+	}
 	if err != nil {
 		err = errors.Join(err, s.http.Close())
 	}

@@ -1,0 +1,73 @@
+// Command setpoint is the server and the command line of Setpoint.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/setpointhq/setpoint/cli"
+	"github.com/setpointhq/setpoint/examples/gateway/demo"
+	"github.com/setpointhq/setpoint/examples/gateway/subsystems/proxy"
+	"github.com/setpointhq/setpoint/internal/server"
+	"github.com/setpointhq/setpoint/store/sqlite"
+)
+
+func main() {
+	os.Exit(cli.Main(cli.Program{
+		Serve: func(ctx context.Context, c cli.ServeConfig) error { return server.Run(ctx, options(c)) },
+		Demos: map[string]cli.Demo{
+			"gateway": {Summary: "an API gateway service: addresses, certificates, processes, DNS records", Start: gateway},
+		},
+		Restore: func(ctx context.Context, backup, target string) error {
+			_, err := sqlite.Restore(ctx, backup, target)
+			return err
+		},
+		Hidden: []*cobra.Command{subsystem(), proxyProcess(), stopDemo()},
+	}))
+}
+
+func options(c cli.ServeConfig) server.Options {
+	return server.Options{Listen: c.Listen, Database: c.Database, Logger: c.Logger, Grace: c.Grace, Listening: c.Listening}
+}
+
+func gateway(ctx context.Context, c cli.ServeConfig) error {
+	return demo.Run(ctx, demo.Options{Directory: c.Directory, Server: options(c), Output: c.Stdout, Logger: c.Logger})
+}
+
+// subsystem and proxyProcess are what the demo starts as processes of their own.
+func subsystem() *cobra.Command {
+	return &cobra.Command{
+		Use: demo.Command + " NAME DIRECTORY", Args: cobra.ExactArgs(2), Hidden: true,
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGTERM)
+			defer stop()
+			return demo.RunSubsystem(ctx, args[0], args[1])
+		},
+	}
+}
+
+func proxyProcess() *cobra.Command {
+	return &cobra.Command{
+		Use: demo.ProxyCommand, Args: cobra.NoArgs, Hidden: true,
+		RunE: func(c *cobra.Command, _ []string) error { return proxy.Main(c.Context()) },
+	}
+}
+
+func stopDemo() *cobra.Command {
+	return &cobra.Command{
+		Use: "demo-stop [DIRECTORY]", Args: cobra.MaximumNArgs(1), Hidden: true,
+		Short: "End the subsystems that a demo left running, and their proxies",
+		RunE: func(c *cobra.Command, args []string) error {
+			directory := filepath.Join(".", ".setpoint")
+			if len(args) > 0 {
+				directory = args[0]
+			}
+			return demo.Stop(c.Context(), directory)
+		},
+	}
+}

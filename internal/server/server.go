@@ -1,0 +1,133 @@
+// Package server runs a plane behind its doors: the database, the HTTP API, health and metrics, and a stop in good order.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/setpointhq/setpoint"
+	"github.com/setpointhq/setpoint/api"
+	"github.com/setpointhq/setpoint/api/backupapi"
+	"github.com/setpointhq/setpoint/api/kindsapi"
+	"github.com/setpointhq/setpoint/store/sqlite"
+)
+
+// Options configure [Run].
+type Options struct {
+	// Listen is "host:port" of the API; port 0 chooses one. Database is the file of the SQLite database.
+	Listen, Database string
+	Kinds            []*setpoint.Definition
+	Controllers      []setpoint.Controller
+	Adapters         []setpoint.Adapter
+	Logger           *slog.Logger
+	// Grace bounds how long a stop waits for requests, turns and calls under way.
+	Grace time.Duration
+	// Version is shown to clients.
+	Version string
+	// Listening is told the URL when requests are served. An error ends the server.
+	Listening func(url string) error
+	// Running is called with the plane once everything that existed is loaded. It may be nil. Its context ends with the server, which waits
+	// for it, and which an error of it ends.
+	Running func(ctx context.Context, p *setpoint.Plane) error
+}
+
+// Run serves until ctx ends, and returns nil when it has stopped in good order.
+func Run(ctx context.Context, o Options) (err error) {
+	var measured atomic.Pointer[setpoint.Plane]
+	st, err := sqlite.Open(ctx, sqlite.Options{Path: o.Database, Logger: o.Logger, Observe: func(g sqlite.GroupStats) {
+		if p := measured.Load(); p != nil {
+			p.ObserveGroup(g.Members, g.Duration)
+		}
+	}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	plane, err := setpoint.New(ctx, setpoint.Config{
+		Store: st, Kinds: o.Kinds, Controllers: o.Controllers, Adapters: o.Adapters, Logger: o.Logger, Grace: o.Grace,
+	})
+	if err != nil {
+		return err
+	}
+	measured.Store(plane)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for requests: %w", err)
+	}
+	return run(ctx, o, plane, st, listener)
+}
+
+// run joins the parts: the first to end ends all, the API before the plane, so that what clients were promised is kept.
+func run(ctx context.Context, o Options, plane *setpoint.Plane, st *sqlite.Store, listener net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	requests, cancelRequests := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelRequests()
+	web := &http.Server{
+		Handler: handler(o, plane, st), ReadHeaderTimeout: 10 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return requests },
+	}
+	working, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWorking()
+	ends := make(chan error, 3)
+	go func() { ends <- plane.Run(working); cancel() }()
+	go func() {
+		err := web.Serve(listener)
+		if errors.Is(err, http.ErrServerClosed) {
+			err = nil
+		}
+		ends <- err
+		cancel()
+	}()
+	go func() {
+		err := attend(ctx, o, plane, listener.Addr())
+		if err != nil {
+			cancel()
+		}
+		ends <- err
+	}()
+
+	<-ctx.Done()
+	cancelRequests() // watches end at once
+	grace, release := context.WithTimeout(context.WithoutCancel(ctx), max(o.Grace, time.Second))
+	defer release()
+	stopped := web.Shutdown(grace)
+	stopWorking()
+	return errors.Join(stopped, <-ends, <-ends, <-ends)
+}
+
+// attend says where the server is, and runs what its owner wants to run beside it.
+func attend(ctx context.Context, o Options, plane *setpoint.Plane, at net.Addr) error {
+	if o.Listening != nil {
+		if err := o.Listening("http://" + at.String()); err != nil {
+			return err
+		}
+	}
+	select {
+	case <-plane.Loaded():
+	case <-ctx.Done():
+		return nil
+	}
+	if o.Running == nil {
+		return nil
+	}
+	if err := o.Running(ctx, plane); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// handler mounts every door.
+func handler(o Options, plane *setpoint.Plane, st *sqlite.Store) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", api.New(api.Options{Plane: backend{plane}, Logger: o.Logger, Metrics: plane.Metrics(), Version: o.Version}))
+	mux.Handle(kindsapi.Path, kindsapi.Handler(plane.Registry()))
+	mux.Handle(backupapi.Path, backupapi.Handler(st.Backup))
+	return mux
+}
