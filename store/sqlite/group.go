@@ -53,6 +53,9 @@ func commitError(err error) *store.CommitError {
 		return &store.CommitError{Err: store.ErrInvalid, Detail: err.Error()}
 	case code.ToPrimary() == zsqlite.ResultConstraint:
 		return &store.CommitError{Err: store.ErrRule, Detail: err.Error()}
+	case code.ToPrimary() == zsqlite.ResultBusy:
+		return &store.CommitError{Err: store.ErrUnavailable, Detail: fmt.Sprintf(
+			"nothing was written: another process has held the write lock of the database for %s; end its transaction (a shell?), then repeat", busyTimeout)}
 	case code.ToPrimary() == zsqlite.ResultTooBig:
 		return &store.CommitError{Err: store.ErrTooLarge, Detail: err.Error()}
 	}

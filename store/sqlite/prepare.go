@@ -61,9 +61,10 @@ func prepare(tx store.Transaction, caps Caps) (*prepared, *store.CommitError) {
 func (p *prepared) objects(caps Caps) (late bool, _ *store.CommitError) {
 	p.batch.Objects = make([]store.ObjectChange, len(p.tx.Objects))
 	p.attributes = make([][]byte, len(p.tx.Objects))
+	seen := seenBefore[resource.Key]{}
 	for i := range p.tx.Objects {
 		w := &p.tx.Objects[i]
-		if slices.ContainsFunc(p.tx.Objects[:i], func(o store.ObjectWrite) bool { return keyOf(&o) == keyOf(w) }) {
+		if seen.again(keyOf(w)) {
 			return false, invalid(keyOf(w), "the key is written twice")
 		}
 		if w.Object == nil {
@@ -162,6 +163,7 @@ func checkObject(w *store.ObjectWrite) *store.CommitError {
 func (p *prepared) commandWrites(caps Caps) (bool, *store.CommitError) {
 	p.batch.Commands = make([]store.CommandChange, len(p.tx.Commands))
 	p.commands = make([][]byte, len(p.tx.Commands))
+	seen := seenBefore[command.Slot]{}
 	for i := range p.tx.Commands {
 		w := &p.tx.Commands[i]
 		c := &w.Command
@@ -170,7 +172,7 @@ func (p *prepared) commandWrites(caps Caps) (bool, *store.CommitError) {
 			return false, invalid(c.Object, "a command needs its slot: owner, adapter and key (have %q, %q, %q)", c.Owner, c.Adapter, c.Key)
 		case w.Delete && w.Expect == 0:
 			return false, invalid(c.Object, "command %s: a removal needs Expect", c.Slot)
-		case slices.ContainsFunc(p.tx.Commands[:i], func(o store.CommandWrite) bool { return o.Command.Slot == c.Slot }):
+		case seen.again(c.Slot):
 			return false, invalid(c.Object, "command %s is written twice", c.Slot)
 		}
 		if err := p.texts(caps.Text, c.Object, "the names in command "+c.Slot.String(),
@@ -214,8 +216,9 @@ func (p *prepared) signals(caps Caps) (late bool, _ *store.CommitError) {
 		late = late || s.UID == ""
 		p.bytes += len(s.Payload)
 	}
-	for i, id := range p.tx.Consume {
-		if slices.Contains(p.tx.Consume[:i], id) {
+	seen := seenBefore[store.SignalID]{}
+	for _, id := range p.tx.Consume {
+		if seen.again(id) {
 			return false, invalid(resource.Key{}, "signal %d is consumed twice", id)
 		}
 	}
@@ -260,6 +263,27 @@ func (p *prepared) texts(limit int, key resource.Key, what string, texts ...stri
 		p.bytes += len(t)
 	}
 	return nil
+}
+
+// seenBefore finds what comes twice. Most transactions are so small that looking through a list is faster than a map.
+type seenBefore[T comparable] struct {
+	few  []T
+	many map[T]bool
+}
+
+func (s *seenBefore[T]) again(v T) bool {
+	if s.many[v] || slices.Contains(s.few, v) {
+		return true
+	}
+	if len(s.few) < 16 {
+		s.few = append(s.few, v)
+		return false
+	}
+	if s.many == nil {
+		s.many = map[T]bool{}
+	}
+	s.many[v] = true
+	return false
 }
 
 func invalid(key resource.Key, format string, args ...any) *store.CommitError {

@@ -28,7 +28,7 @@ func (s *Store) Scan(ctx context.Context, visit func(store.Batch) error) (resour
 				return err
 			}
 		}
-		x := scanner{ctx: ctx, c: c, visit: visit, rev: rev, names: names{}, batch: store.Batch{Revision: rev}}
+		x := scanner{ctx: ctx, c: c, visit: visit, closed: s.readers.closed, rev: rev, names: names{}, batch: store.Batch{Revision: rev}}
 		for _, part := range []func() error{x.objects, x.commands, x.signals, x.timers, x.flush} {
 			if err := part(); err != nil {
 				return err
@@ -65,10 +65,12 @@ type scanner struct {
 	ctx   context.Context
 	c     *conn
 	visit func(store.Batch) error
-	rev   resource.Revision
-	names names
-	batch store.Batch
-	items int
+	// closed ends the scan when the store is closed.
+	closed <-chan struct{}
+	rev    resource.Revision
+	names  names
+	batch  store.Batch
+	items  int
 }
 
 // added counts an item, and passes a full batch on.
@@ -83,6 +85,9 @@ func (x *scanner) added() error {
 func (x *scanner) flush() error {
 	if err := x.ctx.Err(); err != nil {
 		return err
+	}
+	if isDone(x.closed) {
+		return store.ErrClosed
 	}
 	if x.items == 0 {
 		return nil

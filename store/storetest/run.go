@@ -54,7 +54,7 @@ func Run(t *testing.T, open Open, capabilities ...Capability) {
 		c(&able)
 	}
 	groups := [][]scenario{objectScenarios, removalScenarios, atomicScenarios, concurrentScenarios, commandScenarios, signalScenarios,
-		timerScenarios, historyScenarios, feedScenarios, leaseScenarios, ruleScenarios, lifeScenarios}
+		timerScenarios, historyScenarios, feedScenarios, leaseScenarios, ruleScenarios, lifeScenarios, modelScenarios}
 	for _, group := range groups {
 		for _, sc := range group {
 			if sc.reopens && able.reopen == nil {

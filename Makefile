@@ -1,0 +1,43 @@
+# Everything a person or CI runs. The recipes install what they need from Debian's packages and the Go module proxy.
+SHELL := /bin/bash
+GO ?= go
+PACKAGES := ./...
+# staticcheck is a program of its own, run at a fixed version, and no dependency of the module.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+.PHONY: test soak bench lint build tools
+
+build:
+	$(GO) build -o bin/setpoint ./cmd/setpoint
+
+# Debian packages whose programs the tests use as they are.
+tools:
+	@missing=(); \
+	command -v curl >/dev/null || missing+=(curl); \
+	command -v dig >/dev/null || missing+=(bind9-dnsutils); \
+	command -v sqlite3 >/dev/null || missing+=(sqlite3); \
+	command -v knotd >/dev/null || missing+=(knot); \
+	command -v gcc >/dev/null || missing+=(gcc libc6-dev); \
+	if [ $${#missing[@]} -gt 0 ]; then \
+		echo "installing $${missing[*]}"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $${missing[*]} >/dev/null; \
+	fi
+
+# Every test, under the race detector (which needs a C compiler; the product does not). Runs over 30 s are in soak.
+test: tools
+	$(GO) vet $(PACKAGES)
+	$(GO) test -race -timeout 12m $(PACKAGES)
+
+# The long forms: 200 kills, 300 gateways under faults, every crash point.
+soak: tools
+	SETPOINT_SOAK=1 $(GO) test -timeout 60m -count=1 -v -run 'TestKilled|TestFaults|TestCrashes|TestRestore' ./examples/... ./setpointtest/... ./test/...
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+lint:
+	$(GO) vet $(PACKAGES)
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) run $(STATICCHECK) $(PACKAGES)
+	@$(GO) run $(GOVULNCHECK) $(PACKAGES) || echo "govulncheck: not reachable, or it found something above"
