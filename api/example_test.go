@@ -48,7 +48,7 @@ func Example() {
 		if err := json.NewDecoder(answer.Body).Decode(&status); err != nil {
 			fmt.Println(err)
 		}
-		fmt.Println(answer.Status, answer.Header.Get("ETag"), status.Message)
+		fmt.Println(strings.TrimSpace(answer.Status + " " + answer.Header.Get("ETag") + status.Message))
 		if err := answer.Body.Close(); err != nil {
 			fmt.Println(err)
 		}
@@ -62,7 +62,7 @@ spec:
 	post("application/json", `{"metadata": {"name": "big"}, "spec": {"host": "h", "size": 10}}`)
 	// Output:
 	// 201 Created "1"
-	// 422 Unprocessable Entity  Gateway.edge.example "big" is invalid: spec.size: Invalid value: 10 is not at most 9
+	// 422 Unprocessable Entity Gateway.edge.example "big" is invalid: spec.size: Invalid value: 10 is not at most 9
 }
 
 // A server that shuts down ends the watches first: they would not end by themselves.

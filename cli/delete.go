@@ -129,11 +129,13 @@ func (a *app) deleteOne(ctx context.Context, t target, f deleteFlags) (*client.O
 }
 
 func (a *app) untilGone(ctx context.Context, t target, uid resource.UID) error {
+	seen := false
 	last, err := a.client.Wait(ctx, t.Kind, t.Ref, func(o *client.Object) (bool, error) {
+		seen = true
 		return o == nil || o.Metadata.UID != uid, nil
 	})
 	if err != nil {
-		return waitError(ctx, fmt.Errorf("%s is not gone: %s; see: setpoint why %s %s", t, waiting(last), t.Singular, t.Ref.Name), err)
+		return waitError(ctx, seen, fmt.Errorf("%s is not gone: %s; see: setpoint why %s %s", t, waiting(last), t.Singular, t.Ref.Name), err)
 	}
 	return a.out("%s deleted", t)
 }
@@ -146,10 +148,13 @@ func limited(ctx context.Context, d time.Duration) (context.Context, context.Can
 	return context.WithTimeoutCause(ctx, d, errTimeout)
 }
 
-// waitError says what was waited for when it was in vain, and else what went wrong.
-func waitError(ctx context.Context, state, err error) error {
-	if errors.Is(context.Cause(ctx), errTimeout) {
-		return fmt.Errorf("%w: %w", errTimeout, state)
+// waitError says how things stood when time was up, if that was seen, and else what went wrong.
+func waitError(ctx context.Context, seen bool, state, err error) error {
+	switch {
+	case !errors.Is(context.Cause(ctx), errTimeout):
+		return err
+	case !seen:
+		return fmt.Errorf("%w: %w", errTimeout, err)
 	}
-	return err
+	return fmt.Errorf("%w: %w", errTimeout, state)
 }

@@ -214,7 +214,7 @@ func TestHostileText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{"describe", "gw", "shop"}, {"why", "gw", "shop"}, {"wait", "gw/shop", "--timeout", "1ms"}} {
+	for _, args := range [][]string{{"describe", "gw", "shop"}, {"why", "gw", "shop"}, {"wait", "gw/shop", "--timeout", "500ms"}} {
 		_, out, problem := run(t, s, "", args...)
 		if strings.ContainsRune(out+problem, '\x1b') {
 			t.Errorf("%v: an escape sequence came through: %q", args, out+problem)

@@ -70,7 +70,7 @@ func (a *app) listKinds(ctx context.Context, output string) error {
 	case !form.table():
 		return a.value(form, struct {
 			Items []client.KindDescription `json:"items"`
-		}{described})
+		}{append([]client.KindDescription{}, described...)})
 	}
 	return a.kindTable(kinds, described, form.name == "wide")
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
+//go:generate go test . -run Reference -update
+
 // Reference writes the command line reference as Markdown, from the command tree itself.
 func Reference(root *cobra.Command) string {
 	var b strings.Builder

@@ -131,5 +131,13 @@ func (f *serverFiles) remove() error {
 	if err != nil || strings.TrimSpace(string(text)) != f.url {
 		return err
 	}
-	return errors.Join(os.Remove(path), os.Remove(filepath.Join(f.directory, "kubeconfig")))
+	return errors.Join(removed(path), removed(filepath.Join(f.directory, "kubeconfig")))
+}
+
+// removed removes a file, which need not exist.
+func removed(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }

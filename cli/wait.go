@@ -67,14 +67,16 @@ func (a *app) runWait(c *cobra.Command, args []string, goal string, timeout time
 	ctx, cancel := limited(c.Context(), timeout)
 	defer cancel()
 	for _, t := range targets {
+		seen := false
 		last, err := a.client.Wait(ctx, t.Kind, t.Ref, func(o *client.Object) (bool, error) {
+			seen = true
 			if o == nil && !aim.absent {
 				return false, fmt.Errorf("wait for %s %s: %w; to wait for it to be created: --for=create", t.Singular, t.Ref, client.ErrNotFound)
 			}
 			return aim.holds(o)
 		})
 		if err != nil {
-			return waitError(ctx, fmt.Errorf("%s is not at %s: %s; see: setpoint why %s %s", t, goal, aim.now(last), t.Singular, t.Ref.Name), err)
+			return waitError(ctx, seen, fmt.Errorf("%s is not at %s: %s; see: setpoint why %s %s", t, goal, aim.now(last), t.Singular, t.Ref.Name), err)
 		}
 		if err := a.out("%s %s", t, aim.text); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -83,7 +84,7 @@ func (c *Client) applyOnce(ctx context.Context, k Kind, manifest *Object, w Writ
 		return nil, "", fmt.Errorf("%w: %w", errGone, err)
 	case err != nil:
 		return nil, "", err
-	case stored.Metadata.ResourceVersion == before && !w.DryRun, w.DryRun && stored.Metadata.Generation == live.Metadata.Generation:
+	case w.DryRun && bytes.Equal(stored.Raw, live.Raw), !w.DryRun && stored.Metadata.ResourceVersion == before:
 		return stored, Unchanged, nil
 	}
 	return stored, Configured, nil

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 
 	"github.com/setpointhq/setpoint/resource"
@@ -14,23 +15,30 @@ import (
 func (c *Client) Follow(ctx context.Context, k Kind, o WatchOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		f := follower{known: map[resource.UID]*Object{}, yield: yield}
-		for {
-			list, err := c.whole(ctx, k, o.ListOptions)
-			if errors.Is(err, ErrExpired) { // between two pages
-				if err = c.config.Pause(ctx, c.backoff(1)); err == nil {
-					continue
+		// A server that forgets faster than this client reads must not be asked for lists without a pause.
+		for expired := 0; ; expired++ {
+			if expired > 0 {
+				if err := c.config.Pause(ctx, c.backoff(expired)); err != nil {
+					yield(Event{}, fmt.Errorf("follow %s: %w", k, err))
+					return
 				}
 			}
-			if err != nil {
+			list, err := c.whole(ctx, k, o.ListOptions)
+			switch {
+			case errors.Is(err, ErrExpired): // between two pages
+				continue
+			case err != nil:
 				yield(Event{}, err)
 				return
-			}
-			if !f.listed(list.Items) {
+			case !f.listed(list.Items):
 				return
 			}
-			o.From = list.Version
+			o.From, f.events = list.Version, 0
 			if !f.watch(ctx, c, k, o) {
 				return
+			}
+			if f.events > 0 {
+				expired = 0
 			}
 		}
 	}
@@ -40,6 +48,8 @@ func (c *Client) Follow(ctx context.Context, k Kind, o WatchOptions) iter.Seq2[E
 type follower struct {
 	known map[resource.UID]*Object
 	yield func(Event, error) bool
+	// events counts what the present watch has delivered.
+	events int
 }
 
 // listed delivers the differences to what is known. It reports whether to go on.
@@ -78,8 +88,10 @@ func (f *follower) tell(t EventType, o *Object) bool {
 func (f *follower) watch(ctx context.Context, c *Client, k Kind, o WatchOptions) bool {
 	o.Tables = false
 	for e, err := range c.Watch(ctx, k, o) {
+		f.events++
 		switch {
 		case errors.Is(err, ErrExpired):
+			f.events--
 			return true
 		case err != nil:
 			f.yield(Event{}, err)

@@ -84,7 +84,7 @@ func (c *Client) All(ctx context.Context, k Kind, o ListOptions) iter.Seq2[*Obje
 	}
 }
 
-// whole reads all pages, and the position they show.
+// whole reads all pages. Its position is that of the first, so that what changes while the others are read is watched again, not missed.
 func (c *Client) whole(ctx context.Context, k Kind, o ListOptions) (*List, error) {
 	o.Limit = PageSize
 	all, err := c.List(ctx, k, o)
@@ -98,7 +98,7 @@ func (c *Client) whole(ctx context.Context, k Kind, o ListOptions) (*List, error
 			return nil, err
 		}
 		all.Items = append(all.Items, page.Items...)
-		all.Continue, all.Version = page.Continue, page.Version
+		all.Continue = page.Continue
 	}
 	return all, nil
 }

@@ -19,9 +19,10 @@ func nearest(word string, kinds []Kind) string {
 	return ` (did you mean "` + best + `"?)`
 }
 
-// distance counts the insertions, deletions and replacements that turn one word into the other (Levenshtein 1965).
+// distance counts the insertions, deletions, replacements and swaps of neighbours that turn one word into the other (Damerau 1964, restricted
+// to never editing a swapped pair again).
 func distance(a, b string) int {
-	last := make([]int, len(b)+1)
+	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {
 		last[j] = j
 	}
@@ -34,8 +35,11 @@ func distance(a, b string) int {
 				replace++
 			}
 			row[j] = min(last[j]+1, row[j-1]+1, replace)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
 		}
-		last = row
+		before, last = last, row
 	}
 	return last[len(b)]
 }

@@ -56,7 +56,7 @@ func (c *Client) Table(ctx context.Context, k Kind, o ListOptions) (*Table, erro
 		}
 		page := wire.table()
 		if all != nil {
-			page.Rows, page.Columns = append(all.Rows, page.Rows...), all.Columns
+			page.Rows, page.Columns, page.Version = append(all.Rows, page.Rows...), all.Columns, all.Version
 		}
 		all = page
 		if page.Continue == "" {

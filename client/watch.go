@@ -39,7 +39,7 @@ type Event struct {
 // WatchOptions select what is watched. Limit and Continue are not used.
 type WatchOptions struct {
 	ListOptions
-	// From is the position after which changes are wanted: the Version of a list or an object. "" begins with what exists.
+	// From is the position after which changes are wanted: the Version of a list or an object. "" is the present one.
 	From Version
 	// Tables asks for events as tables.
 	Tables bool
@@ -81,6 +81,15 @@ type watcher struct {
 
 // run keeps a connection, pausing longer from failure to failure.
 func (w *watcher) run(ctx context.Context) error {
+	if w.position == "" {
+		o := w.options.ListOptions
+		o.Limit, o.Continue = 1, ""
+		present, err := w.client.List(ctx, w.kind, o)
+		if err != nil {
+			return err
+		}
+		w.position = present.Version
+	}
 	for failures := 0; ; failures++ {
 		before, began := w.position, w.reached
 		err := w.connection(ctx)

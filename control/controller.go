@@ -23,7 +23,8 @@ type Controller struct {
 // ControllerOption tunes how a controller runs.
 type ControllerOption func(*Controller)
 
-// Workers sets how many turns of a controller run at once, never two for one object. The default is 4.
+// Workers sets how many turns of a controller run at once, never two for one object. Workers mostly wait for their commits, which
+// the store makes in groups, so many of them make large groups and cost little. The default is 64.
 func Workers(n int) ControllerOption { return func(c *Controller) { c.workers = max(1, n) } }
 
 // TurnDeadline sets how long a turn may take before its worker is reported as stuck and replaced. Turns call nothing, so
@@ -38,7 +39,7 @@ func Backoff(base, limit time.Duration) ControllerOption {
 func newController(name string, def *resource.Definition, driver bool, run func(*Turn) Outcome, opts []ControllerOption) Controller {
 	c := Controller{
 		name: name, writer: "controller/" + name, kind: def, driver: driver, run: run,
-		workers: 4, deadline: 10 * time.Second, base: 100 * time.Millisecond, cap: time.Minute,
+		workers: 64, deadline: 10 * time.Second, base: 100 * time.Millisecond, cap: time.Minute,
 	}
 	for _, opt := range opts {
 		opt(&c)

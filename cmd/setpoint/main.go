@@ -13,7 +13,7 @@ import (
 	"github.com/setpointhq/setpoint/cli"
 	"github.com/setpointhq/setpoint/examples/gateway/demo"
 	"github.com/setpointhq/setpoint/examples/gateway/subsystems/proxy"
-	"github.com/setpointhq/setpoint/internal/server"
+	"github.com/setpointhq/setpoint/server"
 	"github.com/setpointhq/setpoint/store/sqlite"
 )
 

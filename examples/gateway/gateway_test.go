@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -273,6 +274,14 @@ func TestAtRest(t *testing.T) {
 	})
 }
 
+// stride thins out the crash points, except in a soak.
+func stride() int {
+	if os.Getenv("SETPOINT_SOAK") != "" {
+		return 1
+	}
+	return 7
+}
+
 // TestCrashes kills the plane around every commit and call of a gateway's life.
 func TestCrashes(t *testing.T) {
 	apply := func(s gateway.GatewaySpec) func(*setpointtest.World) {
@@ -288,7 +297,7 @@ func TestCrashes(t *testing.T) {
 			func(w *setpointtest.World) { w.Converge(time.Hour) },
 			apply(spec("shop", 1, "http://127.0.0.1:9002")),
 		},
-		Stride: 7,
+		Stride: stride(),
 	})
 	t.Logf("%d runs", runs)
 }

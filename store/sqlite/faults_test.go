@@ -53,13 +53,13 @@ func TestFailureBeforeCommit(t *testing.T) {
 			return nil
 		}
 	})
-	if _, err := s.Commit(t.Context(), put(box("a"), 0)); !errors.Is(err, store.ErrUnavailable) {
-		t.Fatalf("error %v, want ErrUnavailable", err)
-	}
-	fail = false
 	o := box("a")
 	tx := put(o, 0)
 	tx.Raise = []store.Signal{{Object: o.Key, Name: "Poke"}}
+	if _, err := s.Commit(t.Context(), tx); !errors.Is(err, store.ErrUnavailable) {
+		t.Fatalf("error %v, want ErrUnavailable", err)
+	}
+	fail = false
 	r, err := s.Commit(t.Context(), tx)
 	if err != nil || r.Revision != 1 || r.Signals[0] != 1 {
 		t.Fatalf("receipt %+v, error %v: what failed should have taken neither revision nor identity", r, err)
@@ -214,6 +214,28 @@ func TestDiskRefusesOnce(t *testing.T) {
 	if small != nil || got.Revision != rev+1 {
 		t.Errorf("the next commit: %+v, error %v", got, small)
 	}
+}
+
+// TestDoubtIsSettledByLooking makes a commit on the writer's own connection that the writer does not know of, as a COMMIT would be that
+// took effect and reported a failure.
+func TestDoubtIsSettledByLooking(t *testing.T) {
+	s := open(t, nil)
+	mustPut(t, s, box("a"), 0)
+	err := s.writer.do(t.Context(), "commit unknowingly", func(w *writer) error {
+		w.suspect = true
+		return transaction(w.c, func() error { return w.c.run("UPDATE meta SET revision = revision + 1") })
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rev := mustPut(t, s, box("b"), 0); rev != 3 {
+		t.Errorf("revision %d, want 3: the second is taken", rev)
+	}
+	state, err := storetest.ScanState(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkFeed(t, s, state)
 }
 
 func TestRulesOfUnregisteredKinds(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"github.com/setpointhq/setpoint/examples/gateway/subsystems/authority"
 	"github.com/setpointhq/setpoint/examples/gateway/subsystems/dnsupdate"
 	"github.com/setpointhq/setpoint/examples/gateway/subsystems/proxy"
-	"github.com/setpointhq/setpoint/internal/server"
+	"github.com/setpointhq/setpoint/server"
 	"github.com/setpointhq/setpoint/resource"
 )
 

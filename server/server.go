@@ -1,4 +1,7 @@
 // Package server runs a plane behind its doors: the database, the HTTP API, health and metrics, and a stop in good order.
+//
+// [Run] is a whole server, for programs that are nothing else. A service that has a web server of its own mounts [Handler] in it and
+// runs the plane itself.
 package server
 
 import (
@@ -60,17 +63,17 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("listen for requests: %w", err)
 	}
-	return run(ctx, o, plane, st, listener)
+	return run(ctx, o, plane, listener)
 }
 
 // run joins the parts: the first to end ends all, the API before the plane, so that what clients were promised is kept.
-func run(ctx context.Context, o Options, plane *setpoint.Plane, st *sqlite.Store, listener net.Listener) error {
+func run(ctx context.Context, o Options, plane *setpoint.Plane, listener net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	requests, cancelRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelRequests()
 	web := &http.Server{
-		Handler: handler(o, plane, st), ReadHeaderTimeout: 10 * time.Second,
+		Handler: Handler(plane, o), ReadHeaderTimeout: 10 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return requests },
 	}
 	working, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
@@ -123,11 +126,16 @@ func attend(ctx context.Context, o Options, plane *setpoint.Plane, at net.Addr) 
 	return nil
 }
 
-// handler mounts every door.
-func handler(o Options, plane *setpoint.Plane, st *sqlite.Store) http.Handler {
+// Handler serves every door of a plane: the API, the descriptions of its kinds, backups where the store can make them, metrics and probes.
+// Of the options it uses Logger and Version.
+func Handler(plane *setpoint.Plane, o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", api.New(api.Options{Plane: backend{plane}, Logger: o.Logger, Metrics: plane.Metrics(), Version: o.Version}))
 	mux.Handle(kindsapi.Path, kindsapi.Handler(plane.Registry()))
-	mux.Handle(backupapi.Path, backupapi.Handler(st.Backup))
+	if b, ok := plane.Store().(interface {
+		Backup(ctx context.Context, path string) error
+	}); ok {
+		mux.Handle(backupapi.Path, backupapi.Handler(b.Backup))
+	}
 	return mux
 }
