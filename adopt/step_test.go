@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,9 +138,9 @@ func TestARowThatSomebodyElseKeepsWritingGivesWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShelf()
 		s.put("a", parcel{})
-		busy := true
+		var quiet atomic.Bool
 		c, stop := run(t, options{Source: s, Interval: time.Second, Reconcile: func(ctx context.Context, st *step) adopt.Outcome {
-			if busy {
+			if !quiet.Load() {
 				s.put("a", parcel{})
 			}
 			return send(ctx, st)
@@ -149,7 +150,7 @@ func TestARowThatSomebodyElseKeepsWritingGivesWay(t *testing.T) {
 		if why, _ := c.Explain("a"); !strings.Contains(why.Outcome.Message(), "changed during each") {
 			t.Errorf("outcome: %v", why.Outcome)
 		}
-		busy = false
+		quiet.Store(true)
 		time.Sleep(time.Minute)
 		if got := s.get("a").State; got != "sent" {
 			t.Errorf("state %q once it is left alone", got)

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -57,7 +56,7 @@ func (a *app) runApply(c *cobra.Command, files fileFlags, output string, dryRun 
 			break
 		}
 	}
-	return errors.Join(problems...)
+	return failed(problems)
 }
 
 func (a *app) applyOne(c *cobra.Command, m manifest, form format, dryRun bool) error {

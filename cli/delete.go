@@ -80,7 +80,7 @@ func (a *app) runDelete(c *cobra.Command, args []string, f deleteFlags) error {
 			}
 		}
 	}
-	return errors.Join(problems...)
+	return failed(problems)
 }
 
 // doomed lists what is to be deleted; of manifests the last first.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/setpointhq/setpoint/client"
 )
@@ -42,9 +43,6 @@ var ExitCodes = []ExitCode{
 	{ExitInterrupted, "Interrupted by a signal."},
 }
 
-// errSilent: all that is to be said has been said.
-var errSilent = errors.New("said already")
-
 // errTimeout: --timeout has passed.
 var errTimeout = errors.New("timed out")
 
@@ -53,6 +51,25 @@ type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
+
+// failures are several errors of one command, in the order in which they came.
+type failures []error
+
+// Error is one failure to a line.
+func (f failures) Error() string   { return errors.Join(f...).Error() }
+func (f failures) Unwrap() []error { return f }
+
+// failed is nothing, the one error, or all of them.
+func failed(problems []error) error {
+	problems = slices.DeleteFunc(problems, func(err error) bool { return err == nil })
+	switch len(problems) {
+	case 0:
+		return nil
+	case 1:
+		return problems[0]
+	}
+	return failures(problems)
+}
 
 func usage(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
@@ -72,6 +89,10 @@ var causes = []struct {
 func exitCode(ctx context.Context, err error) int {
 	if err == nil {
 		return ExitOK
+	}
+	var several failures
+	if errors.As(err, &several) {
+		return exitCode(ctx, several[0])
 	}
 	var wrong *usageError
 	if errors.As(err, &wrong) {

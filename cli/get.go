@@ -125,7 +125,7 @@ func (a *app) getTables(ctx context.Context, targets []target, f getFlags, form 
 			return a.getWatching(ctx, t, f, table, printer)
 		}
 	}
-	return errors.Join(problems...)
+	return failed(problems)
 }
 
 func (a *app) nothing(t target, all bool) error {
@@ -229,7 +229,7 @@ func (a *app) getDocuments(ctx context.Context, targets []target, f getFlags, fo
 	case len(targets) == 1 && targets[0].Ref.Name != "":
 		return a.object(form, kinds[0], objects[0])
 	}
-	return errors.Join(append(problems, a.objects(form, kinds, objects))...)
+	return failed(append(problems, a.objects(form, kinds, objects)))
 }
 
 func (a *app) fetch(ctx context.Context, t target, f getFlags) ([]*client.Object, error) {

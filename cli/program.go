@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -63,17 +64,27 @@ func Run(ctx context.Context, p Program, args []string) int {
 		return ExitOK
 	}
 	code := exitCode(ctx, err)
-	message := fmt.Sprintf("setpoint: %s\n", printable(err.Error(), true))
+	message := complaint(err)
 	if code == ExitUsage {
 		message += fmt.Sprintf("See: %s --help\n", command.CommandPath())
-	}
-	if errors.Is(err, errSilent) {
-		return code
 	}
 	if _, err := io.WriteString(p.Stderr, message); err != nil {
 		return ExitError
 	}
 	return code
+}
+
+// complaint is what is said of an error; of several, a line each.
+func complaint(err error) string {
+	var several failures
+	if !errors.As(err, &several) {
+		several = failures{err}
+	}
+	var b strings.Builder
+	for _, e := range several {
+		fmt.Fprintf(&b, "setpoint: %s\n", printable(e.Error(), true))
+	}
+	return b.String()
 }
 
 func (p *Program) defaults() {

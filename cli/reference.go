@@ -24,7 +24,9 @@ func Reference(root *cobra.Command) string {
 	b.WriteString("\n## Flags of every command\n\n")
 	flagTable(&b, root.PersistentFlags())
 	for _, c := range listed(root) {
-		commandReference(&b, c)
+		var section strings.Builder
+		commandReference(&section, c)
+		b.WriteString(strings.TrimRight(section.String(), "\n") + "\n")
 	}
 	configReference(&b)
 	b.WriteString("\n## Exit codes\n\n| code | meaning |\n| --- | --- |\n")

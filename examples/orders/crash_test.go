@@ -24,7 +24,7 @@ type process struct {
 	*orders.Table
 	bank http.Handler
 
-	mu        sync.Mutex
+	turn      chan struct{} // holds a token during an operation; a mutex would stop virtual time
 	left      int // operations until death; negative: immortal
 	after     bool
 	dead      bool
@@ -36,8 +36,8 @@ var errDead = errors.New("the process is dead")
 
 // do performs an operation, or dies of it.
 func (p *process) do(operation func() error) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.turn <- struct{}{}
+	defer func() { <-p.turn }()
 	if p.dead {
 		return errDead
 	}
@@ -90,7 +90,7 @@ func (p *process) RoundTrip(r *http.Request) (response *http.Response, err error
 // run runs a controller in the process until done reports true, or the process has died.
 func (p *process) run(t *testing.T, s *site, done func() bool) {
 	t.Helper()
-	p.died = make(chan struct{})
+	p.died, p.turn = make(chan struct{}), make(chan struct{}, 1)
 	var err error
 	if p.Table, err = orders.Open(s.path); err != nil {
 		t.Fatal(err)
@@ -221,12 +221,12 @@ func TestTwoProcessesAtOnceChargeOnce(t *testing.T) {
 			s.must(t, "INSERT INTO orders (cents, packed) VALUES (4200, 1)")
 		}
 		var both sync.WaitGroup
-		var reading sync.Mutex
+		reading := make(chan struct{}, 1)
 		for range 2 {
 			both.Go(func() {
 				(&process{bank: ledger, left: -1}).run(t, s, func() bool {
-					reading.Lock()
-					defer reading.Unlock()
+					reading <- struct{}{}
+					defer func() { <-reading }()
 					return s.in(t, orders.Shipped, rows)
 				})
 			})

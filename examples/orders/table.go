@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
 	"sync/atomic"
 
 	"zombiezen.com/go/sqlite"
@@ -47,8 +46,8 @@ var (
 // Table is the orders table as an [adopt.Source]. It has a connection of its own, and every method is one statement or one
 // transaction.
 type Table struct {
-	mu         sync.Mutex // guards the connection
 	conn       *sqlite.Conn
+	turn       chan struct{} // holds a token while the connection is in use
 	statements atomic.Int64
 }
 
@@ -63,7 +62,7 @@ func Open(path string) (*Table, error) {
 	if err := prepare(conn); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the orders in %s: %w", path, err), conn.Close())
 	}
-	return &Table{conn: conn}, nil
+	return &Table{conn: conn, turn: make(chan struct{}, 1)}, nil
 }
 
 func prepare(conn *sqlite.Conn) (err error) {
@@ -90,7 +89,19 @@ func (t *Table) Close() error { return t.conn.Close() }
 // Statements counts what the database was asked, for the curious.
 func (t *Table) Statements() int64 { return t.statements.Load() }
 
-// query runs one statement. The caller holds the lock.
+// enter waits for the connection, which is one goroutine's at a time. Whoever enters leaves.
+func (t *Table) enter(ctx context.Context) error {
+	select {
+	case t.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the connection to the orders: %w", ctx.Err())
+	}
+}
+
+func (t *Table) leave() { <-t.turn }
+
+// query runs one statement. The caller has entered.
 func (t *Table) query(text string, row func(*sqlite.Stmt) error, args ...any) error {
 	t.statements.Add(1)
 	return sqlitex.Execute(t.conn, text, &sqlitex.ExecOptions{Args: args, ResultFunc: row})
@@ -98,9 +109,11 @@ func (t *Table) query(text string, row func(*sqlite.Stmt) error, args ...any) er
 
 // Scan visits the orders that are not shipped. The position is read first: a change in between is then visited, or reported
 // afterwards, or both.
-func (t *Table) Scan(_ context.Context, visit func(ID)) (adopt.Cursor, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (t *Table) Scan(ctx context.Context, visit func(ID)) (adopt.Cursor, error) {
+	if err := t.enter(ctx); err != nil {
+		return "", err
+	}
+	defer t.leave()
 	var at adopt.Cursor
 	err := t.query("SELECT coalesce(max(seq), 0) FROM order_changes", func(s *sqlite.Stmt) error {
 		at = adopt.Cursor(s.ColumnText(0))
@@ -120,9 +133,11 @@ func (t *Table) Scan(_ context.Context, visit func(ID)) (adopt.Cursor, error) {
 }
 
 // Changes is one statement for the whole table.
-func (t *Table) Changes(_ context.Context, after adopt.Cursor) (adopt.Batch[ID], error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (t *Table) Changes(ctx context.Context, after adopt.Cursor) (adopt.Batch[ID], error) {
+	if err := t.enter(ctx); err != nil {
+		return adopt.Batch[ID]{}, err
+	}
+	defer t.leave()
 	batch := adopt.Batch[ID]{Next: after}
 	seq, err := strconv.ParseInt(string(after), 10, 64)
 	if err != nil {
@@ -137,9 +152,11 @@ func (t *Table) Changes(_ context.Context, after adopt.Cursor) (adopt.Batch[ID],
 }
 
 // Load reads one order.
-func (t *Table) Load(_ context.Context, id ID) (Order, adopt.Version, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (t *Table) Load(ctx context.Context, id ID) (Order, adopt.Version, error) {
+	if err := t.enter(ctx); err != nil {
+		return Order{}, "", err
+	}
+	defer t.leave()
 	var (
 		o       Order
 		version adopt.Version
@@ -161,9 +178,11 @@ func (t *Table) Load(_ context.Context, id ID) (Order, adopt.Version, error) {
 }
 
 // Save writes the columns that are the controller's, if the row still has the version.
-func (t *Table) Save(_ context.Context, id ID, o Order, at adopt.Version) (version adopt.Version, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (t *Table) Save(ctx context.Context, id ID, o Order, at adopt.Version) (version adopt.Version, err error) {
+	if err := t.enter(ctx); err != nil {
+		return "", err
+	}
+	defer t.leave()
 	was, err := strconv.ParseInt(string(at), 10, 64)
 	if err != nil {
 		return "", fmt.Errorf("version %q of order %d: %w", at, id, err)

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // lockFile is an exclusive lock that the kernel gives up when its process ends, however it ends. Whoever gets it knows
@@ -21,9 +20,9 @@ func lockPath(database string) (*lockFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock database %s: %w", database, err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if held, err := flock(f); err != nil {
 		holder := readHolder(f)
-		if errors.Is(err, syscall.EWOULDBLOCK) {
+		if held {
 			err = fmt.Errorf("%w: %s is open in %s (lock file %s); one process writes at a time: stop that one, or go through its API", ErrInUse, database, holder, name)
 		} else {
 			err = fmt.Errorf("lock database %s: %w", database, err)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/setpointhq/setpoint/store"
 )
@@ -105,5 +106,28 @@ func TestRetention(t *testing.T) {
 	}
 	if _, err := s.Watch(t.Context(), 1); !errors.Is(err, store.ErrCompacted) {
 		t.Errorf("watch from 1: error %v", err)
+	}
+}
+
+func TestCompactManyChunks(t *testing.T) {
+	s := open(t, nil)
+	o := box("a")
+	rev := mustPut(t, s, o, 0)
+	for range 2*compactChunk + 10 {
+		tx := put(o, rev)
+		tx.Events = []store.Event{{Object: o.Key, UID: o.UID, Kind: "Normal", Reason: "Again"}}
+		r, err := s.Commit(t.Context(), tx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rev = r.Revision
+	}
+	if err := s.Compact(t.Context(), rev-1, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for query, want := range map[string]int64{"SELECT count(*) FROM feed": 1, "SELECT count(*) FROM history": 0} {
+		if got, err := shell(t, s).number(query); err != nil || got != want {
+			t.Errorf("%s: %d, error %v; want %d", query, got, err, want)
+		}
 	}
 }

@@ -60,7 +60,6 @@ type answer struct {
 
 // job is other work for the writer's connection.
 type job struct {
-	state atomic.Int32
 	run   func(*writer) error
 	done  chan error
 }
@@ -102,9 +101,7 @@ func (w *writer) run() {
 		case m := <-w.normal:
 			crowded = w.group(nil, m, crowded)
 		case j := <-w.jobs:
-			if j.state.CompareAndSwap(waiting, taken) {
-				j.done <- j.run(w)
-			}
+			j.done <- j.run(w)
 		}
 	}
 }

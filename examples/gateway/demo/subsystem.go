@@ -39,7 +39,11 @@ var Names = []string{"upstream", "allocator", "hosts", "dns"}
 var runners = map[string]func(ctx context.Context, dir, listen string, ready func(net.Addr)) error{
 	"upstream": runUpstream,
 	"allocator": func(ctx context.Context, dir, listen string, ready func(net.Addr)) error {
-		return allocator.Run(ctx, allocator.Options{Dir: dir, Listen: listen, Ready: ready})
+		edge, err := pool(dir)
+		if err != nil {
+			return fmt.Errorf("choose a pool of addresses: %w", err)
+		}
+		return allocator.Run(ctx, allocator.Options{Dir: dir, Listen: listen, Ready: ready, Pools: map[string]string{"edge": edge}})
 	},
 	"hosts": func(ctx context.Context, dir, listen string, ready func(net.Addr)) error {
 		return host.Run(ctx, host.Options{

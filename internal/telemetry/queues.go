@@ -1,0 +1,50 @@
+package telemetry
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/setpointhq/setpoint/control"
+	"github.com/setpointhq/setpoint/queue"
+)
+
+// collector reads an engine's queues at each scrape.
+type collector struct {
+	engine                                          *control.Engine
+	depth, oldest, wakeups, stuck, outbox, revision *prometheus.Desc
+}
+
+func newQueues(e *control.Engine) *collector {
+	return &collector{
+		engine: e, depth: depth.desc(), oldest: oldest.desc(), wakeups: wakeups.desc(), stuck: stuck.desc(),
+		outbox: outbox.desc(), revision: revision.desc(),
+	}
+}
+
+// Describe lists what Collect may send.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.depth, c.oldest, c.wakeups, c.stuck, c.outbox, c.revision} {
+		ch <- d
+	}
+}
+
+// Collect reads the queues.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	states := func(d *prometheus.Desc, owner string, s queue.Stats) {
+		for i, n := range []int{s.Ready, s.Delayed, s.Working} {
+			gauge(d, float64(n), owner, queueStates[i])
+		}
+	}
+	for _, s := range c.engine.Controllers() {
+		states(c.depth, s.Controller, s.Queue)
+		gauge(c.oldest, s.Queue.Oldest.Seconds(), s.Controller)
+		gauge(c.stuck, float64(s.Stuck), s.Controller)
+		ch <- prometheus.MustNewConstMetric(c.wakeups, prometheus.CounterValue, float64(s.Queue.Wakes), s.Controller)
+	}
+	for _, s := range c.engine.Adapters() {
+		states(c.outbox, s.Adapter, s.Queue)
+	}
+	gauge(c.revision, float64(c.engine.View().Revision()))
+}
