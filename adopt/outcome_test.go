@@ -20,8 +20,8 @@ func TestOutcomesSayWhenToLookAgain(t *testing.T) {
 		{"parked: the same", func() adopt.Outcome { return adopt.Await("NotPacked", "nobody has packed it") }, 1 + 6},
 		{"parked for good: the same", func() adopt.Outcome { return adopt.Fail(adopt.Terminal(errBroken)) }, 1 + 6},
 		{
-			"after 25 minutes: changes do not postpone it, so it looks at 25 and 50 besides",
-			func() adopt.Outcome { return adopt.After(25*time.Minute, "Cooling", "it is hot") }, 1 + 6 + 2,
+			"after 24 minutes: changes do not postpone it, so it looks at 24 and 48 besides",
+			func() adopt.Outcome { return adopt.After(24*time.Minute, "Cooling", "it is hot") }, 1 + 6 + 2,
 		},
 		{
 			"at rest until a time: each change sets it anew, ten minutes before it is up",
@@ -153,4 +153,22 @@ func TestAStopWaitsForTheWorkUnderWay(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAThrottleWithoutAnEndIsAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf()
+		s.put("a", parcel{})
+		c, stop := run(t, options{Source: s, Interval: time.Second, Reconcile: func(ctx context.Context, st *step) adopt.Outcome {
+			if st.Attempts() < 3 {
+				return adopt.Fail(adopt.Throttled(errBroken, time.Time{}))
+			}
+			return send(ctx, st)
+		}})
+		defer stop()
+		time.Sleep(time.Hour)
+		if got := s.get("a").State; got != "sent" {
+			t.Errorf("state %q: the row was parked for ever; %+v", got, c.Stats())
+		}
+	})
 }

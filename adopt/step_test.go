@@ -39,6 +39,7 @@ func TestATokenIsStoredBeforeItIsReturned(t *testing.T) {
 			return adopt.Done()
 		}})
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if len(sent) != 1 || s.count("save") != 1 {
 			t.Errorf("four attempts sent %v, with %d saves", sent, s.count("save"))
 		}

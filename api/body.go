@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,13 +8,8 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-
-	"github.com/setpointhq/setpoint/resource"
 )
 
 // body reads the request's body, bounded.
@@ -63,56 +57,4 @@ func (c *call) objectBody() ([]byte, error) {
 func unsupported(media ...string) error {
 	return apierrors.NewGenericServerResponse(http.StatusUnsupportedMediaType, "", schema.GroupResource{}, "",
 		"the body of the request was in an unknown format - accepted media types include: "+strings.Join(media, ", "), 0, false)
-}
-
-// fromYAML turns one YAML document into JSON. Aliases are refused: a few lines of them can stand for gigabytes.
-func fromYAML(text []byte) ([]byte, error) {
-	depth, deepest := 0, 0
-	for _, b := range text { // flow collections nest by a byte each, and the parser recurses
-		switch b {
-		case '[', '{':
-			depth++
-			deepest = max(deepest, depth)
-		case ']', '}':
-			depth--
-		}
-	}
-	if deepest > resource.MaxDepth {
-		return nil, fmt.Errorf("nested deeper than %d levels", resource.MaxDepth)
-	}
-	file, err := parser.ParseBytes(text, 0)
-	if err != nil {
-		return nil, errors.New(yaml.FormatError(err, false, false))
-	}
-	var documents int
-	var judge yamlJudge
-	for _, d := range file.Docs {
-		if d.Body == nil {
-			continue
-		}
-		documents++
-		ast.Walk(&judge, d.Body)
-	}
-	switch {
-	case judge.alias:
-		return nil, errors.New("aliases (*name) are not accepted: write the value out")
-	case documents != 1:
-		return nil, fmt.Errorf("want one document, not %d", documents)
-	}
-	var value any
-	if err := yaml.Unmarshal(text, &value); err != nil {
-		return nil, errors.New(yaml.FormatError(err, false, false))
-	}
-	return json.Marshal(value)
-}
-
-// yamlJudge looks for aliases.
-type yamlJudge struct{ alias bool }
-
-// Visit is for [ast.Walk].
-func (j *yamlJudge) Visit(n ast.Node) ast.Visitor {
-	if n.Type() == ast.AliasType {
-		j.alias = true
-	}
-	return j
 }

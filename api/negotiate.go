@@ -1,12 +1,10 @@
 package api
 
 import (
-	"bytes"
 	"mime"
 	"net/http"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -106,7 +104,7 @@ func wantsEvents(r *http.Request) bool {
 func (c *call) send(code int, body []byte) {
 	media := "application/json"
 	if wantsYAML(c.r) {
-		text, err := yaml.JSONToYAML(bytes.TrimSpace(body))
+		text, err := toYAML(body)
 		if err == nil { // and JSON, which is YAML too, otherwise
 			media, body = "application/yaml", text
 		}

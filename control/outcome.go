@@ -124,7 +124,10 @@ func (c *classified) Unwrap() error { return c.err }
 // Terminal marks an error that repeating cannot mend (C4). The object is parked until it changes.
 func Terminal(err error) error { return &classified{err: err, class: command.Terminal} }
 
-// Throttled marks an error that will last until a moment that is known.
+// Throttled marks an error that will last until a moment that is known. The zero time is not one: such an error is retried as any other.
 func Throttled(err error, until time.Time) error {
+	if until.IsZero() {
+		return err
+	}
 	return &classified{err: err, class: command.Throttled, until: until}
 }

@@ -25,7 +25,7 @@ type process struct {
 	bank http.Handler
 
 	turn      chan struct{} // holds a token during an operation; a mutex would stop virtual time
-	left      int // operations until death; negative: immortal
+	left      int           // operations until death; negative: immortal
 	after     bool
 	dead      bool
 	performed int

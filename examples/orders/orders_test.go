@@ -1,12 +1,14 @@
 package orders_test
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/setpointhq/setpoint/adopt"
 	"github.com/setpointhq/setpoint/examples/orders"
 )
 
@@ -132,5 +134,42 @@ func TestAdoptingTwiceChangesNothing(t *testing.T) {
 	}
 	if o, err := s.order(1); err != nil || o.State != orders.New {
 		t.Errorf("order 1: %+v, %v", o, err)
+	}
+}
+
+func TestASaveComparesVersions(t *testing.T) {
+	for _, tt := range []struct {
+		reason string
+		sql    string
+		want   error
+	}{
+		{"nobody else wrote", "UPDATE orders SET packed = 1 WHERE id = 2", nil},
+		{"somebody else wrote the row", "UPDATE orders SET packed = 1 WHERE id = 1", adopt.ErrConflict},
+		{"the row was deleted", "DELETE FROM orders WHERE id = 1", adopt.ErrGone},
+	} {
+		t.Run(tt.reason, func(t *testing.T) {
+			s := newSite(t)
+			s.must(t, "INSERT INTO orders (cents) VALUES (4200), (900)")
+			table, err := orders.Open(s.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o, version, err := table.Load(t.Context(), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.must(t, tt.sql)
+			o.State = orders.Paid
+			next, err := table.Save(t.Context(), 1, o, version)
+			if !errors.Is(err, tt.want) || err == nil && next == version {
+				t.Errorf("version %s became %s, error %v", version, next, err)
+			}
+			if saved := s.in(t, orders.Paid, 1); saved != (tt.want == nil) {
+				t.Errorf("saved is %v", saved)
+			}
+			if err := table.Close(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"log"
 	"os"
@@ -13,8 +12,6 @@ import (
 	"path/filepath"
 
 	"github.com/setpointhq/setpoint"
-	"github.com/setpointhq/setpoint/resource"
-	"github.com/setpointhq/setpoint/store"
 	"github.com/setpointhq/setpoint/store/sqlite"
 )
 
@@ -60,64 +57,4 @@ func run(ctx context.Context, dir, title string, remove bool, out io.Writer) (er
 	}
 	cancel()
 	return errors.Join(err, <-ended, <-ended)
-}
-
-// ask is the customer: it creates the page, changes it, or deletes it.
-func ask(ctx context.Context, plane *setpoint.Plane, title string, remove bool) error {
-	select {
-	case <-plane.Loaded(): // what exists is known
-	case <-ctx.Done():
-		return nil
-	}
-	spec := PageSpec{Title: title, Text: "Kept by Setpoint."}
-	page, err := Pages.New("default", "home", spec, resource.Birth{})
-	if err != nil {
-		return err
-	}
-	if remove {
-		_, _, err = plane.Delete(ctx, "api:me", page.Key, setpoint.Preconditions{}, false)
-		return err
-	}
-	_, err = plane.Create(ctx, "api:me", page, false)
-	if errors.Is(err, setpoint.ErrExists) {
-		_, err = plane.Update(ctx, "api:me", page.Key, func(old *setpoint.Object) (*setpoint.Object, error) {
-			next := old.Clone()
-			next.Spec = page.Spec
-			return next, nil
-		}, false)
-	}
-	return err
-}
-
-// report prints every commit from now on: what changed, and who changed it.
-func report(ctx context.Context, db *sqlite.Store, out io.Writer) error {
-	stream, err := db.Watch(ctx, db.Revision())
-	if err != nil {
-		return err
-	}
-	for {
-		commit, err := stream.Next(ctx)
-		if err != nil {
-			if ctx.Err() != nil {
-				err = nil // told to stop
-			}
-			return errors.Join(err, stream.Close())
-		}
-		if _, err := io.WriteString(out, describe(commit)); err != nil {
-			return errors.Join(err, stream.Close())
-		}
-	}
-}
-
-// describe is one line for each thing in a commit.
-func describe(commit store.Batch) (lines string) {
-	for _, c := range commit.Objects {
-		lines += fmt.Sprintf("@%d %s: %s is %s, ready: %t\n", commit.Revision, commit.Writer.Name, c.Object.Key, c.Object.State, c.Object.Ready())
-	}
-	for _, c := range commit.Commands {
-		if !c.Removed {
-			lines += fmt.Sprintf("@%d %s: command %s is %s %s\n", commit.Revision, commit.Writer.Name, c.Command.Slot, c.Command.Phase, c.Command.Message)
-		}
-	}
-	return lines
 }

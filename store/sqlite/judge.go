@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
@@ -196,114 +195,6 @@ func (w *writer) judgeGone(c *change, i int) *store.CommitError {
 	c.note(store.Entry{Key: o.Key, UID: o.UID, Type: store.EntryRemoved, From: o.State, Reason: write.Reason})
 	c.removed = append(c.removed, o.UID)
 	return nil
-}
-
-// owner returns the UID of the object of a key as this transaction leaves it, "" when there is none. A removed object counts: what hangs on it goes with it.
-func (w *writer) owner(c *change, key resource.Key) (resource.UID, error) {
-	for i := range c.batch.Objects {
-		if o := c.batch.Objects[i].Object; o.Key == key {
-			return o.UID, nil
-		}
-	}
-	h, err := w.head(key)
-	return h.uid, err
-}
-
-// hangsOn checks that a command, signal or timer belongs to an object that exists; uid "" means whichever has the key.
-func (w *writer) hangsOn(c *change, key resource.Key, uid resource.UID, what string) (resource.UID, *store.CommitError, error) {
-	have, err := w.owner(c, key)
-	switch {
-	case err != nil:
-		return "", nil, err
-	case have == "":
-		return "", &store.CommitError{Err: store.ErrConflict, Key: key, Detail: what + ": there is no such object"}, nil
-	case uid != "" && uid != have:
-		return "", &store.CommitError{Err: store.ErrConflict, Key: key,
-			Detail: fmt.Sprintf("%s: it is for the object with UID %s; the one that has the name now has UID %s", what, uid, have)}, nil
-	}
-	return have, nil, nil
-}
-
-func (w *writer) judgeCommands(c *change) (*store.CommitError, error) {
-	c.commandRows = make([]int64, len(c.p.tx.Commands))
-	for i := range c.p.tx.Commands {
-		write := &c.p.tx.Commands[i]
-		cmd := &write.Command
-		var rev resource.Revision
-		var phase command.Phase
-		var intent uint64
-		q := w.q.commandHead
-		if _, err := q.bindText(string(cmd.Owner)).bindText(string(cmd.Adapter)).bindText(cmd.Key).one(func() error {
-			c.commandRows[i], rev, phase, intent = q.int(0), resource.Revision(q.int(1)), command.Phase(q.text(2)), uint64(q.int(3))
-			return nil
-		}); err != nil {
-			return nil, err
-		}
-		if rev != write.Expect {
-			return &store.CommitError{Err: store.ErrConflict, Key: cmd.Object, Expected: write.Expect, Actual: rev,
-				Detail: fmt.Sprintf("command %s: expected revision %d, it is at %d; read it again and repeat", cmd.Slot, write.Expect, rev)}, nil
-		}
-		if rev == 0 {
-			if _, refused, err := w.hangsOn(c, cmd.Object, cmd.Owner, "command "+cmd.Slot.String()); refused != nil || err != nil {
-				return refused, err
-			}
-		}
-		if !write.Delete && !cmd.Phase.Open() && (phase != cmd.Phase || intent != cmd.Intent) {
-			c.note(store.Entry{Key: cmd.Object, UID: cmd.Owner, Type: store.EntryCommand, Reason: string(cmd.Phase), Message: sentence(cmd)})
-		}
-	}
-	return nil, nil
-}
-
-func sentence(c *command.Command) string {
-	if c.Message == "" {
-		return c.Slot.String()
-	}
-	return c.Slot.String() + ": " + c.Message
-}
-
-func (w *writer) judgeSignals(c *change) (*store.CommitError, error) {
-	for _, id := range c.p.tx.Consume {
-		found, err := w.q.signal.bindInt(int64(id)).one(func() error { return nil })
-		if err != nil {
-			return nil, err
-		}
-		if !found {
-			return &store.CommitError{Err: store.ErrConflict, Detail: fmt.Sprintf("signal %d is gone: another commit consumed it, or its object was removed", id)}, nil
-		}
-	}
-	c.batch.Raised = slices.Clone(c.batch.Raised)
-	for i := range c.batch.Raised {
-		s := &c.batch.Raised[i]
-		uid, refused, err := w.hangsOn(c, s.Object, s.UID, "signal "+string(s.Name))
-		if refused != nil || err != nil {
-			return refused, err
-		}
-		s.UID, s.Revision = uid, c.rev
-		s.ID = store.SignalID(w.signals + uint64(i) + 1)
-		e := store.Entry{Key: s.Object, UID: uid, Type: store.EntrySignal, Reason: string(s.Name)}
-		if s.By != "" {
-			e.Message = "raised by " + s.By
-		}
-		c.note(e)
-	}
-	return nil, nil
-}
-
-func (w *writer) judgeTimers(c *change) (*store.CommitError, error) {
-	c.batch.Timers = slices.Clone(c.batch.Timers)
-	for i := range c.batch.Timers {
-		t := &c.batch.Timers[i]
-		if t.Due.IsZero() && t.UID != "" {
-			continue
-		}
-		uid, refused, err := w.hangsOn(c, t.Object, t.UID, "timer of "+t.Controller)
-		if refused != nil || err != nil {
-			return refused, err
-		}
-		t.UID = uid
-	}
-	return nil, nil
 }
 
 // note adds an entry to the history.

@@ -60,8 +60,8 @@ type answer struct {
 
 // job is other work for the writer's connection.
 type job struct {
-	run   func(*writer) error
-	done  chan error
+	run  func(*writer) error
+	done chan error
 }
 
 // queueGroups is how many full groups may wait; more committers wait at the door.

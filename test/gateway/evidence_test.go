@@ -1,0 +1,267 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"github.com/setpointhq/setpoint/adapter/subsystem"
+	"github.com/setpointhq/setpoint/examples/gateway/subsystems/dnsserver"
+	"github.com/setpointhq/setpoint/internal/testkit"
+)
+
+// ledger is what a subsystem of the kit says it has done.
+func (d *demo) ledger(name string) []subsystem.LedgerLine {
+	d.t.Helper()
+	lines, err := subsystem.ReadLedger(d.path(name, subsystem.LedgerFile))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return lines
+}
+
+// zoneLedger is what the DNS server says it has done.
+func (d *demo) zoneLedger() (lines []dnsserver.Line) {
+	d.t.Helper()
+	file, err := os.Open(d.path("dns", subsystem.LedgerFile))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	decoder := json.NewDecoder(file)
+	for decoder.More() {
+		var line dnsserver.Line
+		if err := decoder.Decode(&line); err != nil {
+			d.t.Fatal(errors.Join(err, file.Close()))
+		}
+		lines = append(lines, line)
+	}
+	if err := file.Close(); err != nil {
+		d.t.Fatal(err)
+	}
+	return lines
+}
+
+// count counts the lines with an effect.
+func count(lines []subsystem.LedgerLine, effect subsystem.Effect) (n int) {
+	for _, l := range lines {
+		if l.Effect == effect {
+			n++
+		}
+	}
+	return n
+}
+
+// once checks that no token had two effects anywhere. A zone keeps a token beside each address that it has set.
+func (d *demo) once() {
+	d.t.Helper()
+	for _, name := range []string{"allocator", "hosts"} {
+		for token, n := range subsystem.EffectsPerToken(d.ledger(name)) {
+			if n > 1 {
+				d.t.Errorf("%s: token %s had %d effects", name, token, n)
+			}
+		}
+	}
+	for token, n := range zoneEffects(d.zoneLedger()) {
+		if n > 1 {
+			d.t.Errorf("dns: token %s changed addresses %d times", token, n)
+		}
+	}
+}
+
+// zoneEffects counts, by token, the updates that changed an address. The lines of one update have its serial in common; a zone that was emptied begins at
+// serial 1 again, and then a token is another one.
+func zoneEffects(lines []dnsserver.Line) map[string]int {
+	life, serial := 0, uint32(0)
+	token, address := "", false
+	effects := map[string]int{}
+	flush := func() {
+		if address && token != "" {
+			effects[fmt.Sprintf("%d/%s", life, token)]++
+		}
+		token, address = "", false
+	}
+	for _, l := range lines {
+		if l.Serial != serial {
+			flush()
+			if l.Serial < serial {
+				life++
+			}
+			serial = l.Serial
+		}
+		switch l.Type {
+		case "A":
+			address = true
+		case "TXT":
+			_, rest, _ := strings.Cut(strings.Join(l.After, ""), " t=")
+			token, _, _ = strings.Cut(rest, " ")
+		}
+	}
+	flush()
+	return effects
+}
+
+// granted replays the allocator's ledger: who holds which address. It fails the test for an address that two held at once.
+func (d *demo) granted() map[string]string {
+	d.t.Helper()
+	holders := map[string]string{}
+	for _, l := range d.ledger("allocator") {
+		if l.Effect == subsystem.Forgot {
+			clear(holders)
+			continue
+		}
+		for _, address := range strings.Split(l.Detail, " -> ") {
+			switch holder, held := holders[address]; {
+			case l.Effect == subsystem.Create && held && holder != l.Key:
+				d.t.Errorf("address %s was given to %s while %s had it", address, l.Key, holder)
+			case l.Effect == subsystem.Create:
+				holders[address] = l.Key
+			case l.Effect == subsystem.Delete:
+				delete(holders, address)
+			}
+		}
+	}
+	return holders
+}
+
+// running finds the processes that carry the mark of the demo's host, by process number: "<instance> <boot>".
+func (d *demo) running() map[int]string {
+	d.t.Helper()
+	id := d.read("hosts", "host-id")
+	folders, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	found := map[int]string{}
+	for _, folder := range folders {
+		text, err := os.ReadFile(filepath.Join(folder, "environ"))
+		if err != nil {
+			continue // it has ended, or is another user's
+		}
+		mark := map[string]string{}
+		for line := range strings.SplitSeq(string(text), "\x00") {
+			name, value, _ := strings.Cut(line, "=")
+			mark[name] = value
+		}
+		var pid int
+		if _, err := fmt.Sscanf(filepath.Base(folder), "%d", &pid); err == nil && mark["SETPOINT_HOST"] == id {
+			found[pid] = mark["SETPOINT_INSTANCE"] + " " + mark["SETPOINT_BOOT"]
+		}
+	}
+	return found
+}
+
+// alive reports whether a process that a line of the host's ledger names ("pid 7 boot X") is running still.
+func alive(detail string) bool {
+	var pid int
+	var boot string
+	if _, err := fmt.Sscanf(detail[max(0, strings.Index(detail, "pid ")):], "pid %d boot %s", &pid, &boot); err != nil || pid == 0 {
+		return false
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	return err == nil && strings.Contains(string(text), "SETPOINT_BOOT="+strings.TrimSuffix(boot, ","))
+}
+
+// zone is what a transfer of the zone holds: addresses by name, without the server's own.
+func (d *demo) zone() map[string][]string {
+	d.t.Helper()
+	query := new(dns.Msg).SetAxfr("edge.test.")
+	envelopes, err := new(dns.Transfer).In(query, d.read("dns", "address"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	records := map[string][]string{}
+	for e := range envelopes {
+		if e.Error != nil {
+			d.t.Fatal(e.Error)
+		}
+		for _, rr := range e.RR {
+			if a, ok := rr.(*dns.A); ok && a.Hdr.Name != "ns.edge.test." {
+				records[strings.TrimSuffix(a.Hdr.Name, ".")] = append(records[strings.TrimSuffix(a.Hdr.Name, ".")], a.A.String())
+			}
+		}
+	}
+	return records
+}
+
+// sql asks the database's file, beside the server.
+func (d *demo) sql(statement string) string {
+	d.t.Helper()
+	return strings.TrimSpace(run(d.t, testkit.Package(d.t, "sqlite3", "sqlite3"), "-readonly", "-cmd", ".timeout 10000", d.path("setpoint.db"), statement))
+}
+
+// agree checks that the subsystems have what the gateways show, and nothing else.
+func (d *demo) agree(all map[string]gateway) {
+	d.t.Helper()
+	zone, holders := d.zone(), d.granted()
+	for name, g := range all {
+		if got := zone[g.Spec.Hostname]; !slices.Equal(got, []string{g.Status.Address}) {
+			d.t.Errorf("the zone has %s at %v, want %s", g.Spec.Hostname, got, g.Status.Address)
+		}
+		if got := holders[g.Status.Address]; got != "default/"+name+".ip" {
+			d.t.Errorf("address %s of gateway %s is held by %q", g.Status.Address, name, got)
+		}
+	}
+	if len(zone) != len(all) || len(holders) != len(all) {
+		d.t.Errorf("%d gateways, and %d names %v, %d addresses %v", len(all), len(zone), zone, len(holders), holders)
+	}
+}
+
+// replicas checks that every replica has one process, and no process has none.
+func (d *demo) replicas(all map[string]gateway) {
+	d.t.Helper()
+	want := map[string]int{}
+	for name, g := range all {
+		for i := range g.Spec.Replicas {
+			want[fmt.Sprintf("default/%s.i%d", name, i)]++
+		}
+	}
+	for pid, mark := range d.running() {
+		key, _, _ := strings.Cut(mark, " ")
+		if want[key]--; want[key] < 0 {
+			d.t.Errorf("process %d is %s, which is one too many", pid, mark)
+		}
+	}
+	for key, n := range want {
+		if n > 0 {
+			d.t.Errorf("no process is %s", key)
+		}
+	}
+}
+
+// nothingLeft checks that all gateways are gone without a trace, by everybody's own files.
+func (d *demo) nothingLeft(t *testing.T) {
+	t.Helper()
+	if left := d.granted(); len(left) > 0 {
+		t.Errorf("addresses are left: %v", left)
+	}
+	if left := d.running(); len(left) > 0 {
+		t.Errorf("processes are left: %v", left)
+	}
+	for _, l := range d.ledger("hosts") {
+		if alive(l.Detail) {
+			t.Errorf("a process of the host's ledger runs still: %s %s", l.Key, l.Detail)
+		}
+	}
+	if left := d.zone(); len(left) > 0 {
+		t.Errorf("records are left: %v", left)
+	}
+	if left, err := filepath.Glob(d.path("authority", "issued", "*", "*.crt")); len(left) > 0 || err != nil {
+		t.Errorf("certificates are left: %v, %v", left, err)
+	}
+	for _, table := range []string{"object", "command", "signal", "timer"} {
+		if rows := d.sql("SELECT kind, namespace, name FROM " + table); rows != "" {
+			t.Errorf("rows of %s are left:\n%s", table, rows)
+		}
+	}
+	if logs, err := os.ReadDir(d.path("hosts", "instances")); err != nil && !errors.Is(err, fs.ErrNotExist) || len(logs) > 0 {
+		t.Errorf("files of instances are left: %v, %v", logs, err)
+	}
+}

@@ -1,0 +1,6 @@
+//go:build !race
+
+package gateway
+
+// race: the program under test is built as the test is.
+const race = false
