@@ -28,68 +28,74 @@ func (d *dependencies) kind(k resource.KindID) {
 
 func (d *dependencies) empty() bool { return len(d.keys)+len(d.kinds) == 0 }
 
-// subscriptions are one controller's dependencies, both ways round.
+// subscriber is an object's turn that depends on something.
+type subscriber struct {
+	loop *loop
+	key  resource.Key
+}
+
+// subscriptions are the dependencies of all turns, both ways round.
 type subscriptions struct {
 	mu      sync.Mutex
-	of      map[resource.Key]dependencies
-	byKey   map[resource.Key]map[resource.Key]struct{}
-	byKind  map[resource.KindID]map[resource.Key]struct{}
+	of      map[subscriber]dependencies
+	byKey   map[resource.Key]map[subscriber]struct{}
+	byKind  map[resource.KindID]map[subscriber]struct{}
 	changed map[resource.KindID]resource.Revision
 }
 
 func newSubscriptions() *subscriptions {
 	return &subscriptions{
-		of:      map[resource.Key]dependencies{},
-		byKey:   map[resource.Key]map[resource.Key]struct{}{},
-		byKind:  map[resource.KindID]map[resource.Key]struct{}{},
+		of:      map[subscriber]dependencies{},
+		byKey:   map[resource.Key]map[subscriber]struct{}{},
+		byKind:  map[resource.KindID]map[subscriber]struct{}{},
 		changed: map[resource.KindID]resource.Revision{},
 	}
 }
 
-// set replaces what the turn of key depends on. It reports whether something of a listed kind has changed after the
+// set replaces what a turn depends on. It reports whether something of a listed kind has changed after the
 // revision that the turn read, which nobody told it because it was not subscribed yet.
-func (s *subscriptions) set(key resource.Key, d dependencies, read resource.Revision) (missed bool) {
+func (s *subscriptions) set(who subscriber, d dependencies, read resource.Revision) (missed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old, had := s.of[key]
+	old, had := s.of[who]
 	if !had && d.empty() {
 		return false
 	}
 	for k := range old.keys {
-		drop(s.byKey, k, key)
+		drop(s.byKey, k, who)
 	}
 	for k := range old.kinds {
-		drop(s.byKind, k, key)
+		drop(s.byKind, k, who)
 	}
 	if d.empty() {
-		delete(s.of, key)
+		delete(s.of, who)
 		return false
 	}
-	s.of[key] = d
+	s.of[who] = d
 	for k := range d.keys {
-		add(s.byKey, k, key)
+		add(s.byKey, k, who)
 	}
 	for k := range d.kinds {
-		add(s.byKind, k, key)
+		add(s.byKind, k, who)
 		missed = missed || s.changed[k] > read
 	}
 	return missed
 }
 
 // wake returns who depends on a key, and notes the change of its kind.
-func (s *subscriptions) wake(key resource.Key, at resource.Revision) []resource.Key {
+func (s *subscriptions) wake(key resource.Key, at resource.Revision) []subscriber {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.changed[key.Kind] = at
 	if len(s.of) == 0 {
 		return nil
 	}
-	var out []resource.Key
-	for k := range s.byKey[key] {
-		out = append(out, k)
+	var out []subscriber
+	for who := range s.byKey[key] {
+		out = append(out, who)
 	}
-	for k := range s.byKind[key.Kind] {
-		out = append(out, k)
+	for who := range s.byKind[key.Kind] {
+		out = append(out, who)
 	}
 	return out
 }

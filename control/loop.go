@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/setpointhq/setpoint/command"
@@ -16,59 +17,52 @@ import (
 
 var errNoOutcome = errors.New("the controller returned the zero Outcome; return Done, After, Await or Fail")
 
-// loop is a controller at work: its queue, its subscriptions, its workers.
+// loop is a controller at work: its queue and its workers.
 type loop struct {
 	*Controller
 	engine *Engine
 	queue  *queue.Queue[resource.Key]
-	subs   *subscriptions
-	stuck  stuck
+	crew   *crew
 }
 
 func newLoop(e *Engine, c *Controller, random *rand.Rand) *loop {
-	return &loop{Controller: c, engine: e, queue: queue.New(queueOptions(c.name, c.base, c.cap, random)), subs: newSubscriptions()}
+	return &loop{
+		Controller: c, engine: e, crew: newCrew(e, "controller "+c.name, c.workers),
+		queue: queue.New(queueOptions(c.name, c.base, c.cap, random)),
+	}
 }
 
-// work takes keys until the queue is closed. A worker whose turn overstayed its deadline was replaced meanwhile, and ends.
+// work takes keys until the queue is closed.
 func (l *loop) work(ctx context.Context) {
 	for {
 		item, ok := l.queue.Next(ctx)
 		if !ok {
 			return
 		}
-		replaced := l.guard(item.Key)
-		l.queue.Done(item.Key, l.turn(ctx, item.Key, nil))
-		if replaced() {
+		l.queue.Done(item.Key, l.turn(ctx, job{key: item.Key, crew: l.crew}))
+		if l.crew.dismissed() {
 			return
 		}
 	}
 }
 
-// guard watches one turn's deadline. The function it returns ends the watch, and reports whether the worker was replaced.
-func (l *loop) guard(key resource.Key) (replaced func() bool) {
-	watch := time.AfterFunc(l.deadline, func() {
-		l.engine.log.Error("a turn does not return: its worker is replaced", "controller", l.name, "object", key.String(), "deadline", l.deadline)
-		if l.stuck.enter(key, l.workers) {
-			l.engine.spawn(func() { l.work(context.Background()) })
-		}
-	})
-	return func() bool {
-		if watch.Stop() {
-			return false
-		}
-		return l.stuck.leave(key)
-	}
+// job is a turn to be run.
+type job struct {
+	key resource.Key
+	// result, when not nil, is a command's result that is committed with what follows from it.
+	result *command.Command
+	// crew is whose worker runs it: the controller's, or that of the adapter that has the result.
+	crew *crew
 }
 
 // conflictLimit is how often a turn is run again at once after a conflict, before it has to queue again.
 const conflictLimit = 8
 
-// turn runs the controller for one key until its transaction is committed or nothing is to be committed. result, when not nil, is a
-// command's result that is committed with what follows from it.
-func (l *loop) turn(ctx context.Context, key resource.Key, result *command.Command) queue.Verdict {
+// turn runs the controller for one key until its transaction is committed or nothing is to be committed.
+func (l *loop) turn(ctx context.Context, j job) queue.Verdict {
 	begun := time.Now()
 	for range conflictLimit {
-		verdict, again := l.once(ctx, key, result, begun)
+		verdict, again := l.once(ctx, j, begun)
 		if !again {
 			return verdict
 		}
@@ -77,37 +71,57 @@ func (l *loop) turn(ctx context.Context, key resource.Key, result *command.Comma
 }
 
 // once runs the controller against the view as it is now. again asks for another run on a newer view.
-func (l *loop) once(ctx context.Context, key resource.Key, result *command.Command, begun time.Time) (verdict queue.Verdict, again bool) {
+func (l *loop) once(ctx context.Context, j job, begun time.Time) (verdict queue.Verdict, again bool) {
 	snapshot := l.engine.view.Snapshot()
 	defer snapshot.Close()
-	stored, ok := snapshot.Get(key)
+	stored, ok := snapshot.Get(j.key)
 	if !ok {
-		l.subs.set(key, dependencies{}, 0)
+		l.engine.subs.set(subscriber{l, j.key}, dependencies{}, 0)
 		return queue.Verdict{End: queue.Succeeded}, false
 	}
-	if result != nil && !current(snapshot, result) {
+	if j.result != nil && !current(snapshot, j.result) {
 		return queue.Verdict{End: queue.Waiting, Due: begun}, false
 	}
-	t := newTurn(l.engine, l.Controller, snapshot, stored, result)
-	tx, outcome := t.finish(l.reconcile(t))
-	if err := l.admit(t, &tx); err != nil {
+	t := newTurn(l.engine, l.Controller, snapshot, stored, j.result)
+	tx, outcome := l.compute(t, j.crew)
+	missed := l.engine.subs.set(subscriber{l, j.key}, t.depends, snapshot.Revision()) || l.moved(t)
+	err := l.write(ctx, tx)
+	if hopeless(err) {
 		tx, outcome = t.finish(Fail(Terminal(err)))
+		err = l.write(ctx, tx)
 	}
-	missed := l.subs.set(key, t.depends, snapshot.Revision()) || l.moved(t)
-	if !empty(&tx) {
-		if err := l.write(ctx, t, tx); err != nil {
-			return l.failed(ctx, key, err)
-		}
+	if err != nil {
+		return l.failed(ctx, t, err)
 	}
 	l.engine.meter.Turn(l.name, outcome.kind.String(), string(outcome.class), time.Since(begun))
 	if missed {
-		l.queue.Add(key, queue.Wake{Change: true})
+		l.queue.Add(j.key, queue.Wake{Change: true})
 	}
 	return l.verdict(t, outcome), false
 }
 
+// compute runs the author's function and makes the transaction of what it staged, unless the rules of the kind forbid it (C7).
+func (l *loop) compute(t *Turn, crew *crew) (store.Transaction, Outcome) {
+	tx, outcome := t.finish(l.reconcile(t, crew))
+	for _, w := range tx.Objects {
+		if w.Object != t.next {
+			continue
+		}
+		if err := admit(l.kind, t.stored, t.next); err != nil {
+			return t.finish(Fail(Terminal(err)))
+		}
+	}
+	return tx, outcome
+}
+
+// hopeless reports whether a commit failed for what is in it, so that repeating it cannot help.
+func hopeless(err error) bool {
+	return errors.Is(err, store.ErrRule) || errors.Is(err, store.ErrTooLarge) || errors.Is(err, store.ErrInvalid)
+}
+
 // reconcile runs the author's function; a panic fails this key only.
-func (l *loop) reconcile(t *Turn) (o Outcome) {
+func (l *loop) reconcile(t *Turn, crew *crew) (o Outcome) {
+	defer crew.watch(l.deadline, "a turn of controller "+l.name, &t.stored.Key)()
 	defer func() {
 		if p := recover(); p != nil {
 			l.engine.log.Error("panic in a controller", "controller", l.name, "object", t.stored.Key.String(), "panic", p, "stack", string(debug.Stack()))
@@ -129,27 +143,32 @@ func (t *Turn) enterDeletion() {
 	}
 }
 
-// orphaned stages the deletion of an object whose owner is gone, and reports whether it did.
+// orphaned stages the deletion of an object whose owners are all gone, and reports whether it did.
 func (t *Turn) orphaned() bool {
-	owner, ok := t.stored.Owner()
-	if !ok || t.stored.Deleting() || !t.controller.driver {
+	if len(t.stored.Owners) == 0 || t.stored.Deleting() || !t.controller.driver {
 		return false
 	}
-	if _, alive := t.snapshot.ByUID(owner.UID); alive {
+	if slices.ContainsFunc(t.stored.Owners, t.alive) {
 		return false
 	}
 	t.next.Deleted, t.next.Generation = t.now, t.next.Generation+1
 	return true
 }
 
-// admit asks the kind's rules about what the turn made of its object (C7).
-func (l *loop) admit(t *Turn, tx *store.Transaction) error {
-	for _, w := range tx.Objects {
-		if w.Object == t.next {
-			return l.kind.Admit(t.stored, t.next)
+// alive reports whether an owner exists.
+func (t *Turn) alive(o resource.Owner) bool {
+	_, ok := t.snapshot.ByUID(o.UID)
+	return ok
+}
+
+// admit asks the rules of a kind, whose functions are the author's: a panic there is a refusal.
+func admit(def *resource.Definition, old, next *resource.Object) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s: panic in the rules of %s: %v", next.Key, def.ID(), p)
 		}
-	}
-	return nil
+	}()
+	return def.Admit(old, next)
 }
 
 // moved reports whether something the turn depends on has changed since it was read, before it was subscribed to.
@@ -165,7 +184,10 @@ func (l *loop) moved(t *Turn) bool {
 }
 
 // write commits, and waits until the view has applied it, so that the next turn of this key sees what this one did.
-func (l *loop) write(ctx context.Context, t *Turn, tx store.Transaction) error {
+func (l *loop) write(ctx context.Context, tx store.Transaction) error {
+	if empty(&tx) {
+		return nil
+	}
 	receipt, err := l.engine.commit(ctx, tx)
 	if err != nil {
 		return err
@@ -174,27 +196,34 @@ func (l *loop) write(ctx context.Context, t *Turn, tx store.Transaction) error {
 }
 
 // failed decides what a commit that failed asks for.
-func (l *loop) failed(ctx context.Context, key resource.Key, err error) (verdict queue.Verdict, again bool) {
+func (l *loop) failed(ctx context.Context, t *Turn, err error) (verdict queue.Verdict, again bool) {
 	if errors.Is(err, store.ErrConflict) {
 		l.engine.meter.Conflict(l.name)
-		return queue.Verdict{End: queue.Failed}, l.engine.catchUp(ctx, err)
+		return queue.Verdict{End: queue.Failed}, l.engine.catchUp(ctx, err, t.Revision())
 	}
 	if ctx.Err() == nil && !errors.Is(err, store.ErrClosed) {
-		l.engine.log.Error("a turn could not be committed", "controller", l.name, "object", key.String(), "error", err)
+		t.Logger().Error("a turn could not be committed", "error", err)
 	}
 	return queue.Verdict{End: queue.Failed}, false
 }
 
+// soonest is the least time between two turns of an object that ask for each other by a timer, whatever moment the author named: a turn that
+// says "look again, a minute ago" must not spin.
+const soonest = 10 * time.Millisecond
+
 // verdict tells the queue how the turn ended and when to look again.
 func (l *loop) verdict(t *Turn, o Outcome) queue.Verdict {
 	v := queue.Verdict{End: queue.Waiting, Due: earliest(t.due(o), t.budgetDue())}
+	if least := t.now.Add(soonest); !v.Due.IsZero() && v.Due.Before(least) {
+		v.Due = least
+	}
 	switch {
 	case o.kind == outcomeDone:
 		v.End = queue.Succeeded
-	case o.kind == outcomeFail && o.class == command.Throttled:
+	case o.kind == outcomeFail && o.class == command.Throttled && o.until.After(t.now):
 		v.End = queue.Throttled
 	case o.kind == outcomeFail && o.class != command.Terminal:
-		v.End = queue.Failed
+		v.End = queue.Failed // a throttle without an end that lies ahead is repeated with backoff
 	}
 	return v
 }

@@ -15,7 +15,8 @@ func (e *Engine) feed(ctx context.Context) error {
 }
 
 // route wakes, for one applied commit, the controllers of what changed, of its owners, of those who read it, and of the
-// owners of commands and signals. A controller is not woken by its own echo, unless it moved its object to another state.
+// owners of commands and signals. A controller is not woken by its own echo, unless
+// it moved its object to another state or into deletion.
 func (e *Engine) route(a view.Applied) {
 	var w wakes
 	for i := range a.Objects {
@@ -42,8 +43,8 @@ func (e *Engine) routeObject(w *wakes, a *view.Applied, c view.Change) {
 		switch {
 		case c.New == nil:
 			l.queue.Remove(o.Key)
-			l.subs.set(o.Key, dependencies{}, 0)
-		case !echo(a, l, o.Key) || c.Old == nil || c.Old.State != c.New.State:
+			e.subs.set(subscriber{l, o.Key}, dependencies{}, 0)
+		case !echo(a, l, o.Key) || moved(c):
 			w.add(l, o.Key)
 		}
 	}
@@ -57,15 +58,32 @@ func (e *Engine) routeObject(w *wakes, a *view.Applied, c view.Change) {
 			}
 		}
 	}
-	for _, l := range e.loops {
-		for _, key := range l.subs.wake(o.Key, a.Revision) {
-			if !echo(a, l, key) {
-				w.add(l, key)
-			}
+	if c.New == nil {
+		e.routeOrphans(w, o.UID)
+	}
+	for _, who := range e.subs.wake(o.Key, a.Revision) {
+		if !echo(a, who.loop, who.key) {
+			w.add(who.loop, who.key)
 		}
 	}
 }
 
+// moved reports whether a commit brought an object into another state, or asked for its deletion: then even the controller that did it has to
+// look at it again.
+func moved(c view.Change) bool {
+	return c.Old == nil || c.Old.State != c.New.State || c.Old.Deleting() != c.New.Deleting()
+}
+
+// routeOrphans wakes what an object owned that is gone. Rarely is there anything: owners are usually held until their children are gone.
+func (e *Engine) routeOrphans(w *wakes, owner resource.UID) {
+	s := e.view.Snapshot()
+	defer s.Close()
+	for _, child := range s.Children(owner) {
+		w.all(e.byKind[child.Kind], child.Key)
+	}
+}
+
+// routeCommand keeps an adapter's index in step, and wakes the owner of a command that says something new. A wish of its own says nothing new.
 func (e *Engine) routeCommand(w *wakes, a *view.Applied, c view.CommandChange) {
 	now := c.New
 	if now == nil {
@@ -78,9 +96,7 @@ func (e *Engine) routeCommand(w *wakes, a *view.Applied, c view.CommandChange) {
 	if l == nil || c.New == nil || a.Origin == view.Initial || echo(a, l, now.Object) {
 		return
 	}
-	if now.Phase != command.Pending || now.Attempt > 0 {
-		w.add(l, now.Object)
-	}
+	w.add(l, now.Object)
 }
 
 // echo reports whether a commit is a controller's own, for an object's turn.

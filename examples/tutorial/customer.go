@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/setpointhq/setpoint"
 	"github.com/setpointhq/setpoint/resource"
@@ -16,7 +17,7 @@ func ask(ctx context.Context, plane *setpoint.Plane, title string, remove bool) 
 		return nil
 	}
 	spec := PageSpec{Title: title, Text: "Kept by Setpoint."}
-	page, err := Pages.New("default", "home", spec, resource.Birth{})
+	page, err := Pages.New("default", "home", spec, resource.Birth{Now: time.Now()})
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // compactChunk is how many rows are forgotten in one transaction, so that committers do not wait long.
-const compactChunk = 1000
+const compactChunk = 500
 
 // Compact forgets the feed up to and including a revision, and the history older than a time.
 func (s *Store) Compact(ctx context.Context, before resource.Revision, history time.Time) error {

@@ -94,7 +94,7 @@ func TestRetention(t *testing.T) {
 	s := open(t, func(o *Options) { o.RetainRevisions = 100 })
 	o := box("a")
 	rev := mustPut(t, s, o, 0)
-	for range 1000 {
+	for range 600 {
 		rev = mustPut(t, s, o, rev)
 	}
 	rows, err := shell(t, s).number("SELECT count(*) FROM feed")

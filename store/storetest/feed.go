@@ -196,13 +196,13 @@ func future(s *suite) {
 	s.watch(rev)
 }
 
-// slowWatcher lets a watcher start, and wait for two thousand commits before it looks.
+// slowWatcher lets a watcher start, and wait for hundreds of commits before it looks.
 func slowWatcher(s *suite) {
 	f := s.watchState(0)
 	o := thing("a")
 	rev := s.create(o)
 	f.upTo(1)
-	for i := range 2000 {
+	for i := range 800 {
 		rev = s.must(write(changed(o, fmt.Sprintf(`{"n":%d,"pad":"%0400d"}`, i, i)), rev)).Revision
 		o.Generation++
 	}

@@ -28,6 +28,8 @@ type demo struct {
 	process     *testkit.Process
 	client      *client.Client
 	gateways    client.Kind
+	// upstream is what the gateways route to.
+	upstream string
 }
 
 // newDemo makes a place for a demo, and starts nothing. The environment is "KEY=value".
@@ -89,12 +91,7 @@ func (d *demo) introduced() {
 		}
 		return strings.Contains(d.process.Output(), "Gateway shop is Active")
 	})
-	d.resolve()
-}
-
-// resolve learns from the server where gateways are served.
-func (d *demo) resolve() {
-	d.t.Helper()
+	d.upstream = "http://" + d.read("upstream", "address")
 	var err error
 	if d.gateways, err = d.client.Resolve(d.t.Context(), "gateways"); err != nil {
 		d.t.Fatal(err)
@@ -214,6 +211,6 @@ func await(t *testing.T, what string, look func() (seen string, done bool)) {
 func (d *demo) spec(name string, replicas int, version string) edge.GatewaySpec {
 	return edge.GatewaySpec{
 		Hostname: name + ".edge.test", Replicas: replicas,
-		Routes: []edge.Route{{Path: "/", Upstream: "http://" + d.read("upstream", "address") + "/" + version}},
+		Routes: []edge.Route{{Path: "/", Upstream: d.upstream + "/" + version}},
 	}
 }

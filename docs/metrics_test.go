@@ -1,0 +1,57 @@
+package docs
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/setpointhq/setpoint/internal/telemetry"
+)
+
+// TestMetrics keeps docs/reference/metrics.md true.
+func TestMetrics(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("# Metrics\n\n<!-- Written from internal/telemetry: go test ./docs -update. Do not edit. -->\n\n")
+	b.WriteString("A server answers `GET /metrics` in the Prometheus text format; a program that embeds a plane serves `Plane.Metrics()`.\n")
+	b.WriteString("Beside these there are the usual `go_…` and `process_…` metrics.\n")
+	for _, m := range telemetry.Definitions() {
+		fmt.Fprintf(&b, "\n## `%s`\n\n*%s.* %s\n\n%s\n", m.Name, m.Kind, m.Help, m.Use)
+		if len(m.Labels) > 0 {
+			b.WriteString("\n| label | values |\n| --- | --- |\n")
+		}
+		for _, l := range m.Labels {
+			fmt.Fprintf(&b, "| `%s` | %s |\n", l.Name, values(l))
+		}
+		if len(m.Buckets) > 0 {
+			fmt.Fprintf(&b, "\nBuckets: %s\n", buckets(m))
+		}
+	}
+	generated(t, "reference/metrics.md", b.String())
+}
+
+func values(l telemetry.Label) string {
+	if len(l.Values) == 0 {
+		return "the name of the " + l.Name
+	}
+	words := make([]string, len(l.Values))
+	for i, v := range l.Values {
+		words[i] = "`" + v + "`"
+		if v == "" {
+			words[i] = "empty for none"
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+func buckets(m telemetry.Metric) string {
+	words := make([]string, len(m.Buckets))
+	for i, v := range m.Buckets {
+		words[i] = strconv.FormatFloat(v, 'g', -1, 64)
+		if strings.HasSuffix(m.Name, "_seconds") {
+			words[i] = time.Duration(v * float64(time.Second)).Round(time.Microsecond).String()
+		}
+	}
+	return strings.Join(words, ", ")
+}
