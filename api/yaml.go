@@ -13,7 +13,7 @@ import (
 )
 
 // The parser is chosen for what strangers may send: its time is linear, and its depth bounded, on deeply nested texts, which
-// github.com/goccy/go-yaml takes quadratic time for (64 KiB of "[": 5 ms against 3.5 s).
+// github.com/goccy/go-yaml takes quadratic time for (16 KiB of "[": 5 ms against 217 ms).
 
 // fromYAML turns one YAML document into JSON. Aliases are refused: a few lines of them can stand for gigabytes.
 func fromYAML(text []byte) ([]byte, error) {

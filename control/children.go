@@ -56,15 +56,41 @@ func (t *Turn) childKey(id childID) resource.Key {
 	return resource.Key{Kind: id.kind, Namespace: t.stored.Namespace, Name: t.stored.Name + "." + resource.Name(id.name)}
 }
 
+// childName is the name under which a child is kept. Those of a further controller begin with its name, so that each controller prunes its own
+// children and no others.
+func (t *Turn) childName(name string) string {
+	if t.controller.driver {
+		return name
+	}
+	return t.controller.name + "." + name
+}
+
+// answersFor reports whether a child of this name was declared by this turn's controller. The driver answers for those of
+// controllers that are no more.
+func (t *Turn) answersFor(child string) bool {
+	for _, l := range t.engine.byKind[t.stored.Kind] {
+		if !l.driver && strings.HasPrefix(child, l.name+".") {
+			return l.Controller == t.controller
+		}
+	}
+	return t.controller.driver
+}
+
 // declare makes sure that a child exists with this spec, and returns it as it will be after the commit. While the
 // parent is being deleted nothing is made or changed.
 func (t *Turn) declare(def *resource.Definition, name string, spec json.RawMessage, opts []ChildOption) *resource.Object {
-	id := childID{def.ID(), name}
+	id := childID{def.ID(), t.childName(name)}
 	var o childOptions
 	for _, opt := range opts {
 		opt(&o)
 	}
+	for i, need := range o.needs {
+		o.needs[i] = t.childName(need)
+	}
 	slices.Sort(o.needs)
+	if _, known := t.engine.registry.Kind(id.kind); !known {
+		t.fail("child %s %q: the kind is not registered; give it to the plane with its other kinds", id.kind, name)
+	}
 	if slices.ContainsFunc(t.children.declared, func(d declaration) bool { return d.childID == id }) {
 		t.fail("child %s %q is declared twice in one turn", id.kind, name)
 	}
@@ -83,14 +109,15 @@ func (t *Turn) shape(def *resource.Definition, id childID, spec json.RawMessage,
 	case !ok:
 		return t.create(def, id, key, spec, o)
 	case !t.owns(have):
+		t.depends.key(key) // to go on when the name is free
 		t.fail("child %s %q: the name %s is taken by an object that %s does not own; delete or rename it", id.kind, id.name, key, t.stored.Key)
 		return have
 	case t.stored.Deleting() || have.Deleting():
 		return have // when it is gone, it is made anew
-	case sameJSON(have.Spec, spec) && slices.Equal(have.Needs, o.needs) && (o.labels == nil || equalMaps(have.Labels, o.labels)):
+	case t.entry(have).Child == id.name && sameJSON(have.Spec, spec) && slices.Equal(have.Needs, o.needs) && (o.labels == nil || equalMaps(have.Labels, o.labels)):
 		return have
 	}
-	return t.update(def, have, spec, o)
+	return t.update(def, id, have, spec, o)
 }
 
 func (t *Turn) create(def *resource.Definition, id childID, key resource.Key, spec json.RawMessage, o childOptions) *resource.Object {
@@ -111,8 +138,13 @@ func (t *Turn) create(def *resource.Definition, id childID, key resource.Key, sp
 	return object
 }
 
-func (t *Turn) update(def *resource.Definition, have *resource.Object, spec json.RawMessage, o childOptions) *resource.Object {
+func (t *Turn) update(def *resource.Definition, id childID, have *resource.Object, spec json.RawMessage, o childOptions) *resource.Object {
 	object := have.Clone()
+	for i := range object.Owners {
+		if owner := &object.Owners[i]; owner.UID == t.stored.UID {
+			owner.Child, owner.Controller = id.name, true // also of one that a client made as ours, or took the mark from
+		}
+	}
 	object.Needs = o.needs
 	if o.labels != nil {
 		object.Labels = o.labels
@@ -127,7 +159,7 @@ func (t *Turn) update(def *resource.Definition, have *resource.Object, spec json
 
 // stageObject stages a write of another object, after the rules of its kind have been asked.
 func (t *Turn) stageObject(def *resource.Definition, old, object *resource.Object, reason string) {
-	if err := def.Admit(old, object); err != nil {
+	if err := admit(def, old, object); err != nil {
 		t.fail("%w", err)
 		return
 	}
@@ -154,18 +186,50 @@ func (t *Turn) owns(o *resource.Object) bool {
 	return ok && owner.UID == t.stored.UID
 }
 
-// hold says that whether a child should exist is undecided: it is neither made nor pruned.
-func (t *Turn) hold(def *resource.Definition, name string) {
-	t.children.held = append(t.children.held, childID{def.ID(), name})
+// entry is the turn's object among the owners of another, the zero one when it is not there.
+func (t *Turn) entry(o *resource.Object) resource.Owner {
+	for _, owner := range o.Owners {
+		if owner.UID == t.stored.UID {
+			return owner
+		}
+	}
+	return resource.Owner{}
 }
 
-// Rollup ends a complete declaration. Children that exist and were neither declared nor held are deleted, those that others
-// need after the others. The outcome folds the children: Done when all are ready and none is left over, otherwise a
-// wait for those that are not.
+// parts are the objects that this turn's controller answers for: the children it has declared, and, for the driver of an object that is being
+// deleted, what else belongs to the object and to nobody else.
+func (t *Turn) parts() []*resource.Object {
+	var out []*resource.Object
+	for _, c := range t.snapshot.Children(t.stored.UID) {
+		switch name := t.entry(c).Child; {
+		case name != "":
+			if t.answersFor(name) {
+				out = append(out, c)
+			}
+		case t.controller.driver && t.stored.Deleting() && !t.shared(c):
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// shared reports whether an object has another owner that exists.
+func (t *Turn) shared(o *resource.Object) bool {
+	return slices.ContainsFunc(o.Owners, func(owner resource.Owner) bool { return owner.UID != t.stored.UID && t.alive(owner) })
+}
+
+// hold says that whether a child should exist is undecided: it is neither made nor pruned.
+func (t *Turn) hold(def *resource.Definition, name string) {
+	t.children.held = append(t.children.held, childID{def.ID(), t.childName(name)})
+}
+
+// Rollup ends a complete declaration of children. Those that this controller declared before, and neither declared nor held in this turn, are
+// deleted, those that others need after the others. The outcome folds the children: Done when all are ready (a child whose kind nobody
+// drives is always), none is undecided and none is left over; otherwise a wait for those that are not.
 func (t *Turn) Rollup() Outcome {
 	t.children.complete = true
 	if t.stored.Deleting() {
-		if left := t.snapshot.Children(t.stored.UID); len(left) > 0 {
+		if left := t.parts(); len(left) > 0 {
 			return Await("DeletingChildren", "deleting "+names(left), refs(left)...)
 		}
 		return Done()
@@ -173,11 +237,12 @@ func (t *Turn) Rollup() Outcome {
 	var waiting []*resource.Object
 	var terminal string
 	for _, d := range t.children.declared {
-		if !d.object.Ready() || d.object.Deleting() {
-			waiting = append(waiting, d.object)
-			if m := refusal(d.object); m != "" && terminal == "" {
-				terminal = fmt.Sprintf("%s: %s", d.object.Name, m)
-			}
+		if t.engine.ready(d.object) {
+			continue
+		}
+		waiting = append(waiting, d.object)
+		if m := refusal(d.object); m != "" && terminal == "" {
+			terminal = fmt.Sprintf("%s: %s", d.object.Name, m)
 		}
 	}
 	switch surplus := t.surplus(); {
@@ -190,9 +255,14 @@ func (t *Turn) Rollup() Outcome {
 	case len(t.children.held) > 0:
 		return Await("Undecided", "not decided yet: "+heldNames(t.children.held))
 	case len(surplus) > 0:
-		return Await("Pruning", "deleting "+names(surplus), refs(surplus)...)
+		return Await("Pruning", t.pruning(surplus), refs(surplus)...)
 	}
 	return Done()
+}
+
+// ready reports whether a child is at its setpoint. One whose kind has no driver has no setpoint but its spec.
+func (e *Engine) ready(o *resource.Object) bool {
+	return !o.Deleting() && (o.Ready() || e.driver(o.Kind) == nil)
 }
 
 // refusal is the message of a terminal wait of the current configuration, "" when there is none.
@@ -205,15 +275,9 @@ func refusal(o *resource.Object) string {
 	return ""
 }
 
-// surplus are the children that exist and were neither declared nor held.
+// surplus are the parts that were neither declared nor held.
 func (t *Turn) surplus() []*resource.Object {
-	var left []*resource.Object
-	for _, c := range t.snapshot.Children(t.stored.UID) {
-		if owner, ok := c.Owner(); !ok || owner.UID != t.stored.UID || owner.Child == "" || !t.wanted(c, owner.Child) {
-			left = append(left, c)
-		}
-	}
-	return left
+	return slices.DeleteFunc(t.parts(), func(c *resource.Object) bool { return t.wanted(c, t.entry(c).Child) })
 }
 
 func (t *Turn) wanted(c *resource.Object, name string) bool {
@@ -230,14 +294,10 @@ func (t *Turn) prune() {
 	if !t.children.complete && !t.stored.Deleting() {
 		return
 	}
-	siblings := t.snapshot.Children(t.stored.UID)
-	for _, c := range t.surplus() {
-		owner, _ := c.Owner()
-		if c.Deleting() || needed(siblings, c, owner.Child) {
-			continue
-		}
+	for _, c := range t.prunable(t.surplus()) {
 		def, ok := t.engine.registry.Kind(c.Kind)
 		if !ok {
+			t.fail("delete %s: its kind is not registered any more; give it to the plane, or delete the object", c.Key)
 			continue
 		}
 		object := c.Clone()
@@ -246,10 +306,44 @@ func (t *Turn) prune() {
 	}
 }
 
-func needed(siblings []*resource.Object, c *resource.Object, name string) bool {
-	return slices.ContainsFunc(siblings, func(s *resource.Object) bool {
-		return s != c && slices.Contains(s.Needs, name)
+// prunable picks those of the surplus that can be deleted now: the ones that no sibling needs. Children that need each other in a ring are deleted
+// together, since there is no order that would be right.
+func (t *Turn) prunable(surplus []*resource.Object) []*resource.Object {
+	var free []*resource.Object
+	ring := true
+	for _, c := range surplus {
+		needy := t.needy(c)
+		if len(needy) == 0 && !c.Deleting() {
+			free = append(free, c)
+		}
+		outside := slices.ContainsFunc(needy, func(s *resource.Object) bool { return !slices.Contains(surplus, s) })
+		ring = ring && !outside && !c.Deleting()
+	}
+	if ring && len(free) == 0 {
+		return surplus
+	}
+	return free
+}
+
+// needy are the siblings of a child that need it.
+func (t *Turn) needy(c *resource.Object) []*resource.Object {
+	name := t.entry(c).Child
+	if name == "" {
+		return nil
+	}
+	return slices.DeleteFunc(t.snapshot.Children(t.stored.UID), func(s *resource.Object) bool {
+		return s == c || !slices.Contains(s.Needs, name)
 	})
+}
+
+// pruning says what becomes of the surplus, and what keeps it.
+func (t *Turn) pruning(surplus []*resource.Object) string {
+	for _, c := range surplus {
+		if needy := t.needy(c); !c.Deleting() && len(needy) > 0 {
+			return "deleting " + names(surplus) + "; " + string(c.Name) + " is needed by " + names(needy)
+		}
+	}
+	return "deleting " + names(surplus)
 }
 
 func refs(objects []*resource.Object) []resource.Ref {

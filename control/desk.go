@@ -18,9 +18,13 @@ func (d *dispatcher) observe(ctx context.Context, o command.Observer) {
 		return
 	}
 	for failures := 1; ctx.Err() == nil; failures++ {
+		begun := time.Now()
 		err := d.observeOnce(ctx, o)
 		if ctx.Err() != nil {
 			return
+		}
+		if time.Since(begun) > d.policy.Cap {
+			failures = 1 // it worked for a while: this is another trouble
 		}
 		d.mu.Lock()
 		wait := command.Backoff(d.policy.Base, d.policy.Cap, failures, d.random)
@@ -73,7 +77,8 @@ func (k desk) Lost(ctx context.Context, losses []command.Loss) error {
 	return nil
 }
 
-// match finds the acknowledged commands of some tokens. A loss of one whose acknowledgement is not committed yet is kept until it is.
+// match finds the acknowledged commands of some tokens. The loss of one whose acknowledgement is not committed yet is kept until it is:
+// [dispatcher.follow] then wakes its unit, and [dispatcher.recordEarly] records it.
 func (d *dispatcher) match(byToken map[command.Token]string) []command.Command {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -88,11 +93,30 @@ func (d *dispatcher) match(byToken map[command.Token]string) []command.Command {
 	for slot := range d.unitOf {
 		if c, ok := snapshot.Command(slot); ok && c.Phase.Open() {
 			if reason, ok := byToken[c.Token]; ok {
-				d.losses[c.Token] = reason
+				d.early[slot] = command.Loss{Key: c.Key, Token: c.Token, Reason: reason}
 			}
 		}
 	}
 	return lost
+}
+
+// recordEarly records the losses of a unit that came before their acknowledgements, which are committed by now.
+func (d *dispatcher) recordEarly(ctx context.Context, unit string) error {
+	reasons := map[command.Token]string{}
+	var lost []command.Command
+	d.mu.Lock()
+	snapshot := d.engine.view.Snapshot()
+	for slot, loss := range d.early {
+		if c, ok := snapshot.Command(slot); ok && c.Unit == unit && c.Token == loss.Token && c.Phase == command.Done {
+			lost, reasons[c.Token] = append(lost, *c), loss.Reason
+		}
+	}
+	snapshot.Close()
+	d.mu.Unlock()
+	if len(lost) == 0 {
+		return nil
+	}
+	return d.recordLosses(ctx, lost, reasons)
 }
 
 func (d *dispatcher) recordLosses(ctx context.Context, lost []command.Command, reasons map[command.Token]string) error {
@@ -105,7 +129,7 @@ func (d *dispatcher) recordLosses(ctx context.Context, lost []command.Command, r
 		if now.Sub(c.Changed) > repairPause {
 			c.Losses = 0
 		}
-		c.Phase, c.Losses, c.Message, c.Changed = command.Lost, c.Losses+1, reasons[c.Token], now
+		c.Phase, c.Losses, c.Message, c.Changed = command.Lost, c.Losses+1, clip(reasons[c.Token]), now
 		tx.Commands = append(tx.Commands, store.CommandWrite{Expect: c.Revision, Command: c})
 	}
 	receipt, err := d.engine.commit(ctx, tx)
@@ -115,7 +139,7 @@ func (d *dispatcher) recordLosses(ctx context.Context, lost []command.Command, r
 	case !errors.Is(err, store.ErrConflict):
 		return fmt.Errorf("adapter %s: record %d losses: %w", d.name, len(lost), err)
 	case len(lost) == 1:
-		return d.retryLoss(ctx, lost[0], reasons)
+		return d.retryLoss(ctx, lost[0], reasons, err)
 	}
 	for i := range lost {
 		if err := d.recordLosses(ctx, lost[i:i+1], reasons); err != nil {
@@ -125,10 +149,14 @@ func (d *dispatcher) recordLosses(ctx context.Context, lost []command.Command, r
 	return nil
 }
 
-// retryLoss looks again at a command that changed while its loss was being recorded.
-func (d *dispatcher) retryLoss(ctx context.Context, c command.Command, reasons map[command.Token]string) error {
-	if !d.engine.catchUp(ctx, &store.CommitError{Err: store.ErrConflict, Actual: c.Revision + 1}) {
-		return ctx.Err()
+// retryLoss looks again at a command that changed while its loss was being recorded, once the view shows how. One that is gone cannot be lost.
+func (d *dispatcher) retryLoss(ctx context.Context, c command.Command, reasons map[command.Token]string, conflict error) error {
+	var with *store.CommitError
+	if !errors.As(conflict, &with) || with.Actual == 0 {
+		return nil
+	}
+	if err := d.engine.view.WaitFor(ctx, with.Actual); err != nil {
+		return err
 	}
 	again := d.match(map[command.Token]string{c.Token: reasons[c.Token]})
 	if len(again) == 0 {

@@ -22,21 +22,24 @@ type dispatcher struct {
 	policy  command.Policy
 	queue   *queue.Queue[string]
 
+	crew *crew
+
 	mu     sync.Mutex
 	random *rand.Rand
 	units  map[string]map[command.Slot]struct{} // the open commands of each unit
 	unitOf map[command.Slot]string
-	losses map[command.Token]string // losses reported before the acknowledgement was committed
+	early  map[command.Slot]command.Loss // losses reported before the acknowledgement was committed
 }
 
 func newDispatcher(e *Engine, a AdapterConfig, random *rand.Rand) *dispatcher {
 	p := a.Policy.WithDefaults()
 	return &dispatcher{
 		engine: e, name: a.Name, adapter: a.Adapter, policy: p, random: random,
+		crew: newCrew(e, "adapter "+string(a.Name), p.Concurrency),
 		queue: queue.New(queue.Options[string]{
 			Name: string(a.Name), Base: p.Base, Cap: p.Cap, Random: rand.New(rand.NewPCG(random.Uint64(), random.Uint64())),
 		}),
-		units: map[string]map[command.Slot]struct{}{}, unitOf: map[command.Slot]string{}, losses: map[command.Token]string{},
+		units: map[string]map[command.Slot]struct{}{}, unitOf: map[command.Slot]string{}, early: map[command.Slot]command.Loss{},
 	}
 }
 
@@ -52,11 +55,13 @@ func (d *dispatcher) follow(c *command.Command, removed bool) {
 		add(d.units, c.Unit, slot)
 		d.unitOf[slot] = c.Unit
 	}
-	if removed {
-		delete(d.losses, c.Token)
+	early, lost := d.early[slot]
+	if lost && (removed || early.Token != c.Token || !open && c.Phase != command.Done || c.Request == nil) {
+		delete(d.early, slot)
+		lost = false
 	}
 	d.mu.Unlock()
-	if open {
+	if open || lost {
 		d.queue.Add(c.Unit, queue.Wake{Due: c.NotBefore, Change: true})
 	}
 }
@@ -69,11 +74,17 @@ func (d *dispatcher) work(ctx context.Context) {
 			return
 		}
 		d.queue.Done(item.Key, d.deliver(ctx, item.Key))
+		if d.crew.dismissed() {
+			return
+		}
 	}
 }
 
 // deliver makes one attempt of the oldest command of a unit that is due, and says when the unit is due again.
 func (d *dispatcher) deliver(ctx context.Context, unit string) queue.Verdict {
+	if err := d.recordEarly(ctx, unit); err != nil {
+		return queue.Verdict{End: queue.Failed}
+	}
 	c, next := d.pick(unit)
 	if c == nil {
 		return queue.Verdict{End: queue.Succeeded, Due: next}
@@ -89,9 +100,7 @@ func (d *dispatcher) deliver(ctx context.Context, unit string) queue.Verdict {
 		}
 		return queue.Verdict{End: queue.Failed}
 	}
-	if _, next = d.pick(unit); next.IsZero() {
-		return queue.Verdict{End: queue.Succeeded}
-	}
+	_, next = d.pick(unit)
 	return queue.Verdict{End: queue.Succeeded, Due: next}
 }
 
@@ -125,6 +134,9 @@ func (d *dispatcher) pick(unit string) (due *command.Command, next time.Time) {
 	return due, next
 }
 
+// overtime is how long an adapter may take to notice that its call's deadline has passed, before it is reported as stuck.
+const overtime = 5 * time.Second
+
 // attempt asks the subsystem once: what became of the token, when an earlier end is unknown and it can be asked, and then to do it.
 func (d *dispatcher) attempt(ctx context.Context, c command.Command) command.Result {
 	if !c.Deadline.IsZero() && !d.engine.now().Before(c.Deadline) {
@@ -136,6 +148,7 @@ func (d *dispatcher) attempt(ctx context.Context, c command.Command) command.Res
 	}
 	limited, cancel := context.WithTimeout(ctx, d.policy.Timeout)
 	defer cancel()
+	defer d.crew.watch(d.policy.Timeout+overtime, "a call with key "+c.Key, &c.Object)()
 	begun := time.Now()
 	r := d.ask(limited, call, c.Unknown)
 	d.engine.meter.Call(string(d.name), string(r.Outcome), time.Since(begun))
@@ -167,9 +180,7 @@ func (d *dispatcher) settle(ctx context.Context, c command.Command, r command.Re
 	l := d.engine.loops[c.Controller]
 	if l != nil && event == nil {
 		if item, free := l.queue.TryAcquire(c.Object); free {
-			replaced := l.guard(item.Key)
-			l.queue.Done(c.Object, l.turn(ctx, c.Object, &next))
-			replaced()
+			l.queue.Done(item.Key, l.turn(ctx, job{key: item.Key, result: &next, crew: d.crew}))
 		}
 	}
 	return d.record(ctx, next, event)
@@ -179,7 +190,7 @@ func (d *dispatcher) settle(ctx context.Context, c command.Command, r command.Re
 func (d *dispatcher) record(ctx context.Context, c command.Command, event *store.Event) error {
 	for range conflictLimit {
 		snapshot := d.engine.view.Snapshot()
-		pending := current(snapshot, &c)
+		read, pending := snapshot.Revision(), current(snapshot, &c)
 		snapshot.Close()
 		if !pending {
 			return nil
@@ -196,11 +207,20 @@ func (d *dispatcher) record(ctx context.Context, c command.Command, event *store
 		switch {
 		case err == nil:
 			return d.engine.view.WaitFor(ctx, receipt.Revision)
-		case !errors.Is(err, store.ErrConflict) || !d.engine.catchUp(ctx, err):
+		case errors.Is(err, store.ErrTooLarge) && len(c.Result) > 0:
+			c, event = d.oversized(c)
+		case !errors.Is(err, store.ErrConflict) || !d.engine.catchUp(ctx, err, read):
 			return err
 		}
 	}
 	return store.ErrConflict
+}
+
+// oversized is a command whose answer the store does not take: it is paused, since sending it again would bring the same answer.
+func (d *dispatcher) oversized(c command.Command) (command.Command, *store.Event) {
+	c.Message = fmt.Sprintf("its answer of %d bytes is more than the store takes; make the adapter answer less", len(c.Result))
+	c.Phase, c.Class, c.Result = command.Refused, command.Terminal, nil
+	return c, d.event(c, "CommandRefused")
 }
 
 // current reports whether the row that a result is for is still the one in the snapshot: the same intent, not yet settled
@@ -212,70 +232,4 @@ func current(s snapshotReader, c *command.Command) bool {
 
 type snapshotReader interface {
 	Command(command.Slot) (*command.Command, bool)
-}
-
-// after is the command as an attempt leaves it, with the event to record when it is given up.
-func (d *dispatcher) after(c command.Command, r command.Result) (command.Command, *store.Event) {
-	now := d.engine.now()
-	c.Changed, c.Unknown, c.Class, c.Message = now, false, r.Class, r.Message
-	switch r.Outcome {
-	case command.OutcomeDone:
-		return d.done(c, r), nil
-	case command.OutcomeAccepted:
-		c.Phase, c.Handle, c.Class = command.Accepted, r.Handle, ""
-		c.NotBefore = stored(now.Add(max(r.RetryAfter, d.policy.Base)))
-		return c, nil
-	case command.OutcomeRefused:
-		switch r.Class {
-		case command.Terminal:
-			c.Phase, c.Attempt = command.Refused, c.Attempt+1
-			return c, d.event(c, "CommandRefused")
-		case command.Stale:
-			// Something newer has been there. If we are still the owner, the owner's turn asks anew, under a higher intent.
-			c.Phase, c.Losses = command.Lost, c.Losses+1
-			return c, nil
-		}
-	case command.OutcomeFailed:
-	default:
-		c.Unknown, c.Class = true, command.Ambiguous
-	}
-	return d.again(c, r, now)
-}
-
-func (d *dispatcher) done(c command.Command, r command.Result) command.Command {
-	c.Phase, c.Result, c.Handle, c.Class, c.Message, c.Attempt = command.Done, r.Body, "", "", "", c.Attempt+1
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if reason, lost := d.losses[c.Token]; lost {
-		delete(d.losses, c.Token)
-		c.Phase, c.Losses, c.Message = command.Lost, c.Losses+1, reason
-	}
-	return c
-}
-
-// again schedules the next attempt, or gives up when the policy is used up.
-func (d *dispatcher) again(c command.Command, r command.Result, now time.Time) (command.Command, *store.Event) {
-	c.Phase = command.Pending
-	if c.Class == "" {
-		c.Class = command.Retry
-	}
-	if c.Class != command.Throttled {
-		c.Attempt++
-	}
-	if d.policy.Exhausted(c.Attempt, c.Created, now) {
-		c.Phase = command.Exhausted
-		return c, d.event(c, "CommandExhausted")
-	}
-	d.mu.Lock()
-	backoff := d.policy.Backoff(max(1, c.Attempt), d.random)
-	d.mu.Unlock()
-	c.NotBefore = stored(now.Add(max(backoff, r.RetryAfter)))
-	return c, nil
-}
-
-func (d *dispatcher) event(c command.Command, reason string) *store.Event {
-	return &store.Event{
-		Object: c.Object, UID: c.Owner, Kind: "Warning", Reason: reason,
-		Message: fmt.Sprintf("%s after %d attempts: %s", c.Slot, c.Attempt, c.Message),
-	}
 }

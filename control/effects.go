@@ -93,19 +93,24 @@ func (e Endpoint[Q, R]) Ensure(t *Turn, key string, want *Q, opts ...EffectOptio
 }
 
 func (t *Turn) ensure(slot command.Slot, unit string, request []byte, o effectOptions) (command.Command, Outcome) {
-	t.effects.declared = append(t.effects.declared, slot)
 	cmd, exists := t.command(slot)
+	if t.objects_(slot, cmd, exists, request) {
+		return cmd, Fail(t.problem)
+	}
+	t.effects.declared = append(t.effects.declared, slot)
 	switch {
 	case !exists && request == nil:
 		return cmd, Done()
 	case !exists:
-		cmd = command.Command{Slot: slot}
-		return t.wish(cmd, unit, request, o)
+		return t.wish(command.Command{Slot: slot}, unit, request, o)
 	case !bytes.Equal(cmd.Request, request) || (cmd.Request == nil) != (request == nil) || cmd.Destination != o.destination && request != nil:
-		cmd.Losses, cmd.Attempt = 0, 0
+		cmd.Losses = 0
 		return t.wish(cmd, unit, request, o)
-	case cmd.Phase == command.Lost, (cmd.Phase == command.Refused || cmd.Phase == command.Exhausted) && t.retry():
+	case cmd.Phase == command.Lost, t.retried(&cmd):
 		return t.wish(cmd, unit, request, o)
+	case cmd.Controller != t.controller.name:
+		cmd.Controller = t.controller.name // of a controller that is no more
+		t.stageCommand(cmd)
 	}
 	return cmd, standing(&cmd)
 }

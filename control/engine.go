@@ -60,9 +60,11 @@ type Engine struct {
 	loops       map[string]*loop
 	byKind      map[resource.KindID][]*loop
 	dispatchers map[command.AdapterName]*dispatcher
+	subs        *subscriptions
 	lease       store.Lease
 
 	ready   chan struct{}
+	fenced  chan error // the first commit that was refused because another process has the lease
 	health  health
 	workers sync.WaitGroup
 }
@@ -87,7 +89,7 @@ func New(c Config) (*Engine, error) {
 	e := &Engine{
 		store: c.Store, registry: c.Registry, view: view.New(), log: c.Logger, meter: c.Meter, newUID: c.NewUID, config: c,
 		loops: map[string]*loop{}, byKind: map[resource.KindID][]*loop{}, dispatchers: map[command.AdapterName]*dispatcher{},
-		ready: make(chan struct{}),
+		subs: newSubscriptions(), ready: make(chan struct{}), fenced: make(chan error, 1),
 	}
 	random := rand.New(rand.NewPCG(c.Seed, 0x5e7))
 	return e, errors.Join(e.addControllers(random), e.addAdapters(random))
@@ -150,8 +152,11 @@ func (e *Engine) holds(def *resource.Definition) []resource.Finalizer {
 	return nil
 }
 
-// Holds is what [Engine] itself puts on new objects; doors put the same on those that clients create.
+// Holds is what [Engine] itself puts on new objects; doors put the same on those that clients create. It is empty for a kind without a driver.
 func (e *Engine) Holds(def *resource.Definition) []resource.Finalizer { return e.holds(def) }
+
+// Holder reports whether a finalizer is one of this engine's controllers, which takes it away itself.
+func (e *Engine) Holder(f resource.Finalizer) bool { return e.loops[string(f)] != nil }
 
 // View is the engine's replica of the store. Doors read from it.
 func (e *Engine) View() *view.View { return e.view }
@@ -160,53 +165,55 @@ func (e *Engine) View() *view.View { return e.view }
 func (e *Engine) Ready() <-chan struct{} { return e.ready }
 
 // Run takes the lease, loads what exists, and works until ctx ends; then it lets turns and calls under way finish, for at most
-// Config.Grace, and gives the lease up. It returns nil after a stop that was asked for.
+// Config.Grace, and gives the lease up. It returns nil after a stop that was asked for. It ends by itself, with an error, when the store was
+// closed and when another process has taken the lease (store.ErrFenced): it is not the owner any more, and the only safe thing to do is nothing.
+// It may be called once.
 func (e *Engine) Run(ctx context.Context) error {
 	lease, err := e.store.Acquire(ctx, Scope, e.config.Holder, leaseTerm)
 	if err != nil {
 		return fmt.Errorf("engine: acquire lease %s: %w", Scope, err)
 	}
 	e.lease = lease
+	// Calls and the feed outlive ctx, so that what is under way can finish.
+	observers, cancelObservers := context.WithCancel(ctx)
+	defer cancelObservers()
 	calls, cancelCalls := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelCalls()
 	feed, cancelFeed := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelFeed()
 
-	fed := make(chan error, 1)
-	go func() { fed <- e.feed(feed) }()
-	e.start(ctx, calls)
-
+	var fed, lost error
+	feedEnded := make(chan struct{})
+	go func() {
+		defer close(feedEnded)
+		fed = e.feed(feed)
+	}()
+	e.start(observers, calls)
 	select {
 	case <-ctx.Done():
-	case err = <-fed:
-		fed <- err
+	case <-feedEnded:
+	case err := <-e.fenced:
+		lost = fmt.Errorf("engine: another process has taken lease %s; this one stops: %w", Scope, err)
 	}
+	cancelObservers()
 	e.stop(cancelCalls)
 	cancelFeed()
-	if ferr := <-fed; ferr != nil && !errors.Is(ferr, context.Canceled) {
-		err = ferr
-	} else {
-		err = nil
-	}
+	<-feedEnded
 	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.config.Grace)
 	defer cancel()
-	return errors.Join(err, e.store.Release(release, lease))
+	return errors.Join(lost, fed, e.store.Release(release, lease))
 }
 
 // start runs the workers of every loop and dispatcher, and the observers. Turns wait for the view to be loaded by having no
-// work before; calls may outlive ctx for the grace period.
-func (e *Engine) start(ctx, calls context.Context) {
+// work before; calls may outlive a stop for the grace period, observers do not.
+func (e *Engine) start(observers, calls context.Context) {
 	for _, l := range e.loops {
-		for range l.workers {
-			e.spawn(func() { l.work(calls) })
-		}
+		l.crew.start(func() { l.work(calls) })
 	}
 	for _, d := range e.dispatchers {
-		for range d.policy.Concurrency {
-			e.spawn(func() { d.work(calls) })
-		}
+		d.crew.start(func() { d.work(calls) })
 		if o, ok := d.adapter.(command.Observer); ok {
-			e.spawn(func() { d.observe(ctx, o) })
+			e.spawn(func() { d.observe(observers, o) })
 		}
 	}
 }
@@ -258,14 +265,24 @@ func (e *Engine) commit(ctx context.Context, tx store.Transaction) (store.Receip
 	r, err := e.store.Commit(ctx, tx)
 	e.meter.Commit(err)
 	e.health.committed(err)
+	switch {
+	case err == nil:
+		e.view.Announce(r.Revision)
+	case errors.Is(err, store.ErrFenced):
+		select {
+		case e.fenced <- err:
+		default: // told already
+		}
+	}
 	return r, err
 }
 
-// catchUp waits until the view has applied what a conflict was with, and reports whether it is worth trying again at once.
-func (e *Engine) catchUp(ctx context.Context, err error) bool {
+// catchUp waits until the view has applied what a conflict was with, and reports whether it is worth trying again at once. read is the revision that
+// the loser had read. A conflict with something that is gone does not say when it went: then it is worth trying if the view has moved on.
+func (e *Engine) catchUp(ctx context.Context, err error, read resource.Revision) bool {
 	var conflict *store.CommitError
 	if !errors.As(err, &conflict) || conflict.Actual == 0 {
-		return false
+		return e.view.Revision() > read
 	}
 	return e.view.WaitFor(ctx, conflict.Actual) == nil
 }

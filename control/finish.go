@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 )
@@ -24,9 +25,23 @@ func (t *Turn) finish(o Outcome) (store.Transaction, Outcome) {
 	} else {
 		o = t.settle(o)
 	}
+	o.message = clip(o.message)
+	t.follow(o)
 	t.report(o)
 	t.budget()
 	return t.transaction(), o
+}
+
+// follow subscribes the object to what its outcome waits for. Of its own children and commands it hears anyway.
+func (t *Turn) follow(o Outcome) {
+	for _, ref := range o.on {
+		if ref.Command != "" || ref.Object == t.stored.Key {
+			continue
+		}
+		if have, ok := t.snapshot.Get(ref.Object); !ok || !t.owns(have) {
+			t.depends.key(ref.Object)
+		}
+	}
 }
 
 // discard drops everything staged, so that a failed turn leaves nothing but the news of its failure.
@@ -41,14 +56,16 @@ func (t *Turn) discard() {
 	t.objects, t.raised, t.consume, t.events = nil, nil, nil, nil
 }
 
-// settle completes a declaration: prunes, withdraws, and takes or gives up the hold on the object.
+// settle completes a declaration: prunes, withdraws, and takes or gives up the hold on the object. A declaration of children is complete when the
+// turn is Done or has asked for a Rollup, one of effects when it is Done: an effect that depends on a child which is not ready for a
+// moment is not withdrawn for it. On an object that is being deleted nothing is wanted but what is said to be.
 func (t *Turn) settle(o Outcome) Outcome {
 	t.prune()
-	children := t.snapshot.Children(t.stored.UID)
-	complete := o.kind == outcomeDone || t.children.complete
-	if complete && !t.stored.Deleting() || t.stored.Deleting() && len(children) == 0 {
+	parts := t.parts()
+	if t.stored.Deleting() && len(parts) == 0 || !t.stored.Deleting() && o.kind == outcomeDone {
 		t.withdraw()
 	}
+	t.dropRetry()
 	mine := resource.Finalizer(t.controller.name)
 	outstanding := t.outstanding()
 	switch {
@@ -56,11 +73,12 @@ func (t *Turn) settle(o Outcome) Outcome {
 		if (len(t.children.declared) > 0 || len(outstanding) > 0) && !t.next.Holds(mine) {
 			t.next.Finalizers = append(t.next.Finalizers, mine)
 		}
-	case len(children) > 0 && o.kind == outcomeDone:
-		return Await("DeletingChildren", "deleting "+names(children), refs(children)...)
-	case len(outstanding) > 0 && o.kind == outcomeDone:
+	case o.kind != outcomeDone:
+	case len(parts) > 0:
+		return Await("DeletingChildren", "deleting "+names(parts), refs(parts)...)
+	case len(outstanding) > 0:
 		return standing(&outstanding[0])
-	case len(children) == 0 && len(outstanding) == 0 && o.kind == outcomeDone:
+	default:
 		t.next.Finalizers = slices.DeleteFunc(t.next.Finalizers, func(f resource.Finalizer) bool { return f == mine })
 	}
 	return o
@@ -132,8 +150,8 @@ func (t *Turn) budget() {
 	if !t.controller.driver {
 		return
 	}
-	rule, _ := t.controller.kind.Lifecycle.Rule(t.next.State)
-	late := rule.Budget > 0 && !t.now.Before(t.next.StateSince.Add(rule.Budget))
+	rule, end := t.budgetEnd()
+	late := !end.IsZero() && !t.now.Before(end)
 	switch was := t.stored.Is(resource.Late); {
 	case late && !was:
 		message := "in state " + string(rule.State) + " for longer than its budget of " + rule.Budget.String()
@@ -149,13 +167,22 @@ func (t *Turn) budget() {
 	}
 }
 
-// budgetDue is when the budget of the state that the object will be in runs out, zero when it has none or is late already.
-func (t *Turn) budgetDue() time.Time {
+// budgetEnd is when the budget of the state that the object will be in runs out, zero when it has none.
+func (t *Turn) budgetEnd() (lifecycle.Rule, time.Time) {
 	rule, _ := t.controller.kind.Lifecycle.Rule(t.next.State)
-	if !t.controller.driver || rule.Budget <= 0 || t.next.Is(resource.Late) {
+	if rule.Budget <= 0 {
+		return rule, time.Time{}
+	}
+	return rule, stored(t.next.StateSince.Add(rule.Budget))
+}
+
+// budgetDue is when to look at the budget again, zero when there is nothing to see: no budget, or late already.
+func (t *Turn) budgetDue() time.Time {
+	if !t.controller.driver || t.next.Is(resource.Late) {
 		return time.Time{}
 	}
-	return t.next.StateSince.Add(rule.Budget)
+	_, end := t.budgetEnd()
+	return end
 }
 
 // transaction collects what has to be committed; it is empty when the turn changed nothing.
@@ -238,7 +265,7 @@ func empty(tx *store.Transaction) bool {
 // changed reports whether the turn made anything else of its object.
 func (t *Turn) changed() bool {
 	a, b := t.stored, t.next
-	return a.State != b.State || a.Observed != b.Observed ||
+	return a.State != b.State || a.Observed != b.Observed || a.Generation != b.Generation || a.Deleted != b.Deleted ||
 		!bytes.Equal(a.Status, b.Status) ||
 		!slices.Equal(a.Conditions, b.Conditions) ||
 		!slices.Equal(a.Finalizers, b.Finalizers) ||

@@ -3,6 +3,8 @@ package control
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,38 +12,6 @@ import (
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 )
-
-// stuck counts the turns of one controller that have overstayed their deadline.
-type stuck struct {
-	mu   sync.Mutex
-	keys map[resource.Key]bool // true: the worker was replaced
-}
-
-// enter notes a stuck turn, and reports whether its worker may be replaced: as many as there are workers, and no more.
-func (s *stuck) enter(key resource.Key, bound int) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.keys == nil {
-		s.keys = map[resource.Key]bool{}
-	}
-	s.keys[key] = len(s.keys) < bound
-	return s.keys[key]
-}
-
-// leave forgets a stuck turn that returned after all, and reports whether its worker was replaced.
-func (s *stuck) leave(key resource.Key) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	replaced := s.keys[key]
-	delete(s.keys, key)
-	return replaced
-}
-
-func (s *stuck) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.keys)
-}
 
 // health remembers how commits have been going.
 type health struct {
@@ -91,21 +61,33 @@ func (e *Engine) Working() error {
 		problems = append(problems, fmt.Errorf("commits have been failing for %s: %w", time.Since(e.health.failing).Round(time.Second), e.health.lastFail))
 	}
 	e.health.mu.Unlock()
-	for _, l := range e.loops {
-		if n := l.stuck.count(); n > 0 {
-			problems = append(problems, fmt.Errorf("controller %s: %d turns do not return", l.name, n))
+	for _, c := range e.crews() {
+		if err := c.trouble(); err != nil {
+			problems = append(problems, err)
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// crews returns all that have workers, by name.
+func (e *Engine) crews() []*crew {
+	var all []*crew
+	for _, name := range slices.Sorted(maps.Keys(e.loops)) {
+		all = append(all, e.loops[name].crew)
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.dispatchers)) {
+		all = append(all, e.dispatchers[name].crew)
+	}
+	return all
 }
 
 // Alive says whether restarting the process would help: workers that cannot be replaced any more, a lease that was lost, or commits that have
 // failed for long. A process that waits for its database is alive.
 func (e *Engine) Alive() error {
 	var problems []error
-	for _, l := range e.loops {
-		if n := l.stuck.count(); n > l.workers {
-			problems = append(problems, fmt.Errorf("controller %s: %d turns do not return, more than can be replaced", l.name, n))
+	for _, c := range e.crews() {
+		if c.exhausted() {
+			problems = append(problems, fmt.Errorf("%s: %d calls do not return, more than can be replaced", c.name, c.stuck()))
 		}
 	}
 	e.health.mu.Lock()
@@ -119,7 +101,7 @@ func (e *Engine) Alive() error {
 	return errors.Join(problems...)
 }
 
-// ControllerStats describes one controller at work.
+// ControllerStats describes one controller at work. Stuck counts its turns that have overstayed their deadline.
 type ControllerStats struct {
 	Controller string
 	Kind       resource.KindID
@@ -127,26 +109,30 @@ type ControllerStats struct {
 	Stuck      int
 }
 
-// Controllers reports every controller's queue.
+// Controllers reports every controller's queue, by name.
 func (e *Engine) Controllers() []ControllerStats {
 	out := make([]ControllerStats, 0, len(e.loops))
-	for _, l := range e.loops {
-		out = append(out, ControllerStats{Controller: l.name, Kind: l.kind.ID(), Queue: l.queue.Stats(), Stuck: l.stuck.count()})
+	for _, name := range slices.Sorted(maps.Keys(e.loops)) {
+		l := e.loops[name]
+		out = append(out, ControllerStats{Controller: l.name, Kind: l.kind.ID(), Queue: l.queue.Stats(), Stuck: l.crew.stuck()})
 	}
 	return out
 }
 
-// AdapterStats describes one adapter's deliveries.
+// AdapterStats describes one adapter's deliveries. Stuck counts the calls that ignore their deadline, and the turns that a result was committed
+// with and that overstay theirs.
 type AdapterStats struct {
 	Adapter string
 	Queue   queue.Stats
+	Stuck   int
 }
 
-// Adapters reports every adapter's queue of units.
+// Adapters reports every adapter's queue of units, by name.
 func (e *Engine) Adapters() []AdapterStats {
 	out := make([]AdapterStats, 0, len(e.dispatchers))
-	for _, d := range e.dispatchers {
-		out = append(out, AdapterStats{Adapter: string(d.name), Queue: d.queue.Stats()})
+	for _, name := range slices.Sorted(maps.Keys(e.dispatchers)) {
+		d := e.dispatchers[name]
+		out = append(out, AdapterStats{Adapter: string(d.name), Queue: d.queue.Stats(), Stuck: d.crew.stuck()})
 	}
 	return out
 }

@@ -137,9 +137,14 @@ func (l *loop) reconcile(t *Turn, crew *crew) (o Outcome) {
 
 // enterDeletion moves an object whose deletion was asked for into its kind's deleting state, before the author sees it.
 func (t *Turn) enterDeletion() {
-	deleting := t.controller.kind.Lifecycle.Deleting()
-	if t.controller.driver && deleting != "" && t.stored.Deleting() && t.stored.State != deleting {
-		t.Transition(deleting, "DeletionAsked")
+	table := t.controller.kind.Lifecycle
+	deleting := table.Deleting()
+	switch {
+	case !t.controller.driver || deleting == "" || !t.stored.Deleting() || t.stored.State == deleting:
+	case !table.Allows(t.stored.State, deleting):
+		t.fail("deletion: the lifecycle of %s does not lead from %s to %s", t.stored.Kind, t.stored.State, deleting)
+	default:
+		t.next.State, t.next.StateSince, t.transition = deleting, t.now, "DeletionAsked"
 	}
 }
 

@@ -20,7 +20,6 @@ type Outcome struct {
 	until   time.Time
 	delay   time.Duration
 	class   command.Class
-	err     error
 }
 
 type outcomeKind uint8
@@ -42,9 +41,10 @@ func (k outcomeKind) String() string {
 func Done() Outcome { return Outcome{kind: outcomeDone} }
 
 // Again makes a turn that is Done look again at a time, though nothing may have changed: to renew, to
-// expire. The zero time changes nothing. The code (CamelCase) is shown as what the object waits for.
+// expire. The zero time changes nothing, and neither does an outcome that is not Done: it says itself when to look again. The code
+// (CamelCase) is shown as what the object waits for.
 func (o Outcome) Again(at time.Time, code string) Outcome {
-	if !at.IsZero() {
+	if o.kind == outcomeDone && !at.IsZero() {
 		o.until, o.code = at, code
 	}
 	return o
@@ -57,19 +57,19 @@ func After(d time.Duration, code, message string) Outcome {
 	return Outcome{kind: outcomeAfter, delay: d, code: code, message: message}
 }
 
-// Await parks the object until something it refers to, or read, changes.
+// Await parks the object until something changes: the object itself, its children, a command, a signal, what the turn read, or what on names.
 func Await(code, message string, on ...resource.Ref) Outcome {
 	return Outcome{kind: outcomeAwait, code: code, message: message, on: on}
 }
 
 // Fail drops everything the turn has staged and records the error. Its class decides what follows: an
-// error made by [Terminal] parks the object until it is changed, one made by [Throttled] waits for the named
-// moment, any other is repeated with exponential backoff and full jitter.
+// error made by [Terminal] parks the object until it, or something the turn read, is changed; one made by [Throttled] waits for the named
+// moment; any other is repeated with exponential backoff and full jitter.
 func Fail(err error) Outcome {
 	if err == nil {
 		err = errors.New("the controller failed without saying why")
 	}
-	o := Outcome{kind: outcomeFail, code: "Error", message: err.Error(), err: err, class: command.Retry}
+	o := Outcome{kind: outcomeFail, code: "Error", message: err.Error(), class: command.Retry}
 	var c *classified
 	if errors.As(err, &c) {
 		o.class, o.until = c.class, c.until
@@ -124,7 +124,8 @@ func (c *classified) Unwrap() error { return c.err }
 // Terminal marks an error that repeating cannot mend (C4). The object is parked until it changes.
 func Terminal(err error) error { return &classified{err: err, class: command.Terminal} }
 
-// Throttled marks an error that will last until a moment that is known. The zero time is not one: such an error is retried as any other.
+// Throttled marks an error that will last until a moment that is known. A moment that has passed already is no moment: the turn is then repeated
+// with backoff. The zero time is not one: such an error is retried as any other.
 func Throttled(err error, until time.Time) error {
 	if until.IsZero() {
 		return err

@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 
-	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/queue"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/view"

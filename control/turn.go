@@ -37,7 +37,7 @@ type Turn struct {
 	raised  []store.Signal
 	consume []store.SignalID
 	events  []store.Event
-	depends  dependencies
+	depends dependencies
 
 	transition string // the reason of a staged transition
 	problem    error  // a mistake in what was staged; fails the turn
@@ -97,13 +97,16 @@ func (t *Turn) Fresh(key resource.Key) {
 }
 
 // Transition moves the object to another state of its lifecycle. Staying is not a transition: repeating it costs nothing.
-// Only the kind's driver may do it, and only along its table; otherwise the turn fails, and says why.
+// Only the kind's driver may do it, and only along its table; otherwise the turn fails, and says why. An object whose deletion was asked for is
+// brought into its table's deleting state by the engine, and stays there.
 func (t *Turn) Transition(to lifecycle.State, reason string) {
 	table := t.controller.kind.Lifecycle
 	switch {
 	case !t.controller.driver:
 		t.fail("transition to %s: controller %s is not the driver of %s; raise a signal instead", to, t.controller.name, t.stored.Kind)
 	case t.next.State == to:
+	case t.stored.Deleting() && table.Deleting() != "":
+		t.fail("transition to %s: %s is being deleted, and stays %s until it is gone", to, t.stored.Key, table.Deleting())
 	case !table.Allows(t.stored.State, to):
 		rule, _ := table.Rule(t.stored.State)
 		t.fail("transition from %s to %s is not in the lifecycle of %s, which allows %v", t.stored.State, to, t.stored.Kind, rule.To)

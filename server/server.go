@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -131,7 +132,9 @@ func attend(ctx context.Context, o Options, plane *setpoint.Plane, at net.Addr) 
 func Handler(plane *setpoint.Plane, o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", api.New(api.Options{Plane: backend{plane}, Logger: o.Logger, Metrics: plane.Metrics(), Version: o.Version}))
-	mux.Handle(kindsapi.Path, kindsapi.Handler(plane.Registry()))
+	kinds := kindsapi.Handler(plane.Registry())
+	mux.Handle(kindsapi.Path, kinds)
+	mux.Handle(strings.TrimSuffix(kindsapi.Path, "/"), kinds)
 	if b, ok := plane.Store().(interface {
 		Backup(ctx context.Context, path string) error
 	}); ok {

@@ -17,8 +17,12 @@ import (
 	"github.com/setpointhq/setpoint/store/sqlite"
 )
 
+// version is the program's, until a build sets it: -ldflags "-X main.version=…".
+var version = "0.1.0-dev"
+
 func main() {
 	os.Exit(cli.Main(cli.Program{
+		Version: version,
 		Serve: func(ctx context.Context, c cli.ServeConfig) error { return server.Run(ctx, options(c)) },
 		Demos: map[string]cli.Demo{
 			"gateway": {Summary: "an API gateway service: addresses, certificates, processes, DNS records", Start: gateway},
@@ -32,7 +36,7 @@ func main() {
 }
 
 func options(c cli.ServeConfig) server.Options {
-	return server.Options{Listen: c.Listen, Database: c.Database, Logger: c.Logger, Grace: c.Grace, Listening: c.Listening}
+	return server.Options{Listen: c.Listen, Database: c.Database, Logger: c.Logger, Grace: c.Grace, Version: version, Listening: c.Listening}
 }
 
 func gateway(ctx context.Context, c cli.ServeConfig) error {

@@ -37,10 +37,7 @@ func (f Files) Do(_ context.Context, c command.Call) command.Result {
 	if err := json.Unmarshal(c.Request, &want); err != nil {
 		return command.Result{Outcome: command.OutcomeRefused, Class: command.Terminal, Message: err.Error()}
 	}
-	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path+"~", []byte(want.Text), 0o644)); err != nil {
-		return failed(err)
-	}
-	if err := os.Rename(path+"~", path); err != nil { // readers see the old file or the new one, never a half
+	if err := write(path, want.Text); err != nil {
 		return failed(err)
 	}
 	answer, err := json.Marshal(Written{Bytes: len(want.Text)})
@@ -53,4 +50,15 @@ func (f Files) Do(_ context.Context, c command.Call) command.Result {
 // failed says that it is not done, and may be tried again.
 func failed(err error) command.Result {
 	return command.Result{Outcome: command.OutcomeFailed, Class: command.Retry, Message: err.Error()}
+}
+
+// write replaces a file at once: readers see the old one or the new one, never a half.
+func write(path, text string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+"~", []byte(text), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(path+"~", path)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -76,56 +77,72 @@ func (d *demo) once() {
 	}
 }
 
-// zoneEffects counts, by token, the updates that changed an address. The lines of one update have its serial in common; a zone that was emptied begins at
-// serial 1 again, and then a token is another one.
-func zoneEffects(lines []dnsserver.Line) map[string]int {
-	life, serial := 0, uint32(0)
-	token, address := "", false
-	effects := map[string]int{}
-	flush := func() {
-		if address && token != "" {
-			effects[fmt.Sprintf("%d/%s", life, token)]++
-		}
-		token, address = "", false
-	}
+// zoneUpdate is one update of the zone.
+type zoneUpdate struct {
+	// life counts how often the zone was emptied before.
+	life    int
+	token   string
+	address bool
+}
+
+// zoneUpdates puts the lines of each update together: the serial's is the last. A zone that was emptied begins at another serial than it ended at.
+func zoneUpdates(lines []dnsserver.Line) (updates []zoneUpdate) {
+	var u zoneUpdate
+	var serial []string
 	for _, l := range lines {
-		if l.Serial != serial {
-			flush()
-			if l.Serial < serial {
-				life++
-			}
-			serial = l.Serial
-		}
 		switch l.Type {
 		case "A":
-			address = true
+			u.address = true
 		case "TXT":
 			_, rest, _ := strings.Cut(strings.Join(l.After, ""), " t=")
-			token, _, _ = strings.Cut(rest, " ")
+			u.token, _, _ = strings.Cut(rest, " ")
+		case "SOA":
+			if serial != nil && !slices.Equal(serial, l.Before) {
+				u.life++
+			}
+			serial = l.After
+			updates = append(updates, u)
+			u = zoneUpdate{life: u.life}
 		}
 	}
-	flush()
+	return updates
+}
+
+// zoneEffects counts, by token, the updates that changed an address.
+func zoneEffects(lines []dnsserver.Line) map[string]int {
+	effects := map[string]int{}
+	for _, u := range zoneUpdates(lines) {
+		if u.address && u.token != "" {
+			effects[fmt.Sprintf("%d/%s", u.life, u.token)]++
+		}
+	}
 	return effects
 }
 
 // granted replays the allocator's ledger: who holds which address. It fails the test for an address that two held at once.
 func (d *demo) granted() map[string]string {
 	d.t.Helper()
-	holders := map[string]string{}
-	for _, l := range d.ledger("allocator") {
-		if l.Effect == subsystem.Forgot {
-			clear(holders)
-			continue
+	holders, former := map[string]string{}, map[string]string{}
+	give := func(l subsystem.LedgerLine, address string) {
+		if holder, held := holders[address]; held && holder != l.Key {
+			d.t.Errorf("address %s was given to %s while %s had it (line %d of the ledger)", address, l.Key, holder, l.Seq)
 		}
-		for _, address := range strings.Split(l.Detail, " -> ") {
-			switch holder, held := holders[address]; {
-			case l.Effect == subsystem.Create && held && holder != l.Key:
-				d.t.Errorf("address %s was given to %s while %s had it", address, l.Key, holder)
-			case l.Effect == subsystem.Create:
-				holders[address] = l.Key
-			case l.Effect == subsystem.Delete:
-				delete(holders, address)
-			}
+		maps.DeleteFunc(holders, func(_, key string) bool { return key == l.Key })
+		holders[address], former[l.Key] = l.Key, address
+	}
+	for _, l := range d.ledger("allocator") {
+		switch l.Effect {
+		case subsystem.Create, subsystem.Partial:
+			give(l, l.Detail)
+		case subsystem.Update:
+			_, address, _ := strings.Cut(l.Detail, " -> ")
+			give(l, address)
+		case subsystem.Restored:
+			give(l, former[l.Key])
+		case subsystem.Delete, subsystem.LostEffect:
+			maps.DeleteFunc(holders, func(_, key string) bool { return key == l.Key })
+		case subsystem.Forgot:
+			clear(holders)
 		}
 	}
 	return holders

@@ -3,17 +3,24 @@ package gateway
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/setpointhq/setpoint/adapter/subsystem"
+	"github.com/setpointhq/setpoint/client"
 	edge "github.com/setpointhq/setpoint/examples/gateway"
+	"github.com/setpointhq/setpoint/examples/gateway/subsystems/proxy"
 )
+
+// web reaches the subsystems; it keeps no connections.
+var web = http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 // often is how often a subsystem misbehaves.
 const often = 0.2
@@ -71,7 +78,9 @@ func (d *demo) suffer(gateways int, faults subsystem.Faults) {
 		d.mustApply(name(i), wishes[name(i)])
 	}
 	if faults.Forget > 0 {
-		d.awaitForgotten(before)
+		if faults.Forget == often {
+			d.awaitForgotten(size(3, 20))
+		}
 		faults.Forget = 0
 		d.misbehave(faults)
 		d.forgetNow(faults)
@@ -79,19 +88,16 @@ func (d *demo) suffer(gateways int, faults subsystem.Faults) {
 	all := d.awaitWishes(wishes)
 	made := time.Since(began)
 	d.agree(all)
-	d.has(all)
+	d.simulated(all)
 
 	for i := range gateways {
 		d.mustDelete(name(i))
 	}
 	all = d.awaitWishes(map[string]edge.GatewaySpec{"shop": wishes["shop"]})
 	d.agree(all)
-	d.has(all)
+	d.simulated(all)
 	d.once()
 	after := d.tally()
-	for _, k := range []string{"allocator", "hosts", "dns"} {
-		delete(before, k+" calls")
-	}
 	maps.DeleteFunc(after, func(k string, n int) bool { after[k] = n - before[k]; return after[k] == 0 })
 	d.t.Logf("%d gateways: %v until all served, %v in all; effects: %v", gateways, made.Round(time.Millisecond), time.Since(began).Round(time.Millisecond), after)
 }
@@ -127,9 +133,21 @@ func (d *demo) forgetNow(f subsystem.Faults) {
 	for name, address := range d.controls() {
 		before := d.forgotten(name)
 		d.tell(address, f)
-		if n := d.forgotten(name); n <= before {
-			d.t.Errorf("%s was told to forget, and its ledger has %d times as before", name, n)
-		}
+		await(d.t, name+" shows in its ledger that it has forgotten everything", func() (string, bool) {
+			return fmt.Sprint(len(d.zoneLedger())), d.forgotten(name) > before // the zone's shows it with the next update
+		})
+	}
+}
+
+// awaitForgotten waits until every subsystem has forgotten everything so many times more.
+func (d *demo) awaitForgotten(times int) {
+	d.t.Helper()
+	for name := range d.controls() {
+		target := d.forgotten(name) + times
+		await(d.t, fmt.Sprintf("%s has forgotten everything %d times", name, times), func() (string, bool) {
+			n := d.forgotten(name)
+			return fmt.Sprint(n), n >= target
+		})
 	}
 }
 
@@ -139,7 +157,6 @@ func (d *demo) tell(address string, f subsystem.Faults) {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	web := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	answer, err := web.Post("http://"+address+"/v1/faults", "application/json", bytes.NewReader(body))
 	if err != nil {
 		d.t.Fatal(err)
@@ -153,18 +170,92 @@ func (d *demo) tell(address string, f subsystem.Faults) {
 	}
 }
 
-// forgotten counts how often a subsystem has lost its memory. A zone that was emptied counts its serial from 1 again.
-func (d *demo) forgotten(name string) (n int) {
+// forgotten counts how often a subsystem has lost its memory.
+func (d *demo) forgotten(name string) int {
 	d.t.Helper()
 	if name != "dns" {
 		return count(d.ledger(name), subsystem.Forgot)
 	}
-	last := uint32(0)
-	for _, l := range d.zoneLedger() {
-		if l.Serial < last {
-			n++
+	updates := zoneUpdates(d.zoneLedger())
+	return updates[len(updates)-1].life
+}
+
+// tally counts the effects of all subsystems.
+func (d *demo) tally() map[string]int {
+	d.t.Helper()
+	n := map[string]int{}
+	for _, name := range []string{"allocator", "hosts"} {
+		for _, l := range d.ledger(name) {
+			n[name+" "+string(l.Effect)]++
 		}
-		last = l.Serial
 	}
+	for _, u := range zoneUpdates(d.zoneLedger()) {
+		if u.address {
+			n["dns change"]++
+		}
+	}
+	n["dns forget"] = d.forgotten("dns")
 	return n
+}
+
+// simulated checks that the host has exactly the instances that the gateways need, and that each has the configuration that it should have.
+func (d *demo) simulated(all map[string]gateway) {
+	d.t.Helper()
+	var want []string
+	for name, g := range all {
+		for i := range g.Spec.Replicas {
+			want = append(want, fmt.Sprintf("default/%s.i%d", name, i))
+		}
+	}
+	var page subsystem.Inventory
+	d.fetch("http://"+d.read("hosts", "address")+"/v1/inventory", &page)
+	var have []string
+	for _, item := range page.Items {
+		have = append(have, item.Key)
+		if item.Lost != "" {
+			d.t.Errorf("instance %s is lost: %s", item.Key, item.Lost)
+		}
+	}
+	slices.Sort(want)
+	if !slices.Equal(have, want) {
+		d.t.Errorf("the host has the instances %v, want %v", have, want)
+	}
+	d.configured(all)
+}
+
+// configured asks every simulated proxy what it has loaded.
+func (d *demo) configured(all map[string]gateway) {
+	d.t.Helper()
+	instances, err := d.client.Resolve(d.t.Context(), "instances")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for o, err := range d.client.All(d.t.Context(), instances, client.ListOptions{}) {
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		var instance edge.InstanceStatus
+		if err := o.DecodeStatus(&instance); err != nil {
+			d.t.Fatal(err)
+		}
+		name, _, _ := strings.Cut(string(o.Metadata.Name), ".")
+		var status proxy.Status
+		d.fetch(instance.Admin+"/status", &status)
+		g := all[name]
+		if want := []string{fmt.Sprintf("%s:%d", g.Status.Address, edge.Port)}; status.Hostname != g.Spec.Hostname || !slices.Equal(status.Listen, want) {
+			d.t.Errorf("proxy %s has loaded %+v, want %s on %v", o.Metadata.Name, status, g.Spec.Hostname, want)
+		}
+	}
+}
+
+func (d *demo) fetch(url string, into any) {
+	d.t.Helper()
+	answer, err := web.Get(url)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	err = json.NewDecoder(answer.Body).Decode(into)
+	if err := errors.Join(err, answer.Body.Close()); err != nil || answer.StatusCode != http.StatusOK {
+		d.t.Fatalf("%s: %s %v", url, answer.Status, err)
+	}
 }
