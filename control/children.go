@@ -230,14 +230,14 @@ func (t *Turn) Rollup() Outcome {
 	t.children.complete = true
 	if t.stored.Deleting() {
 		if left := t.parts(); len(left) > 0 {
-			return Await("DeletingChildren", "deleting "+names(left), refs(left)...)
+			return Await("DeletingChildren", t.pruning(left), refs(left)...)
 		}
 		return Done()
 	}
 	var waiting []*resource.Object
 	var terminal string
 	for _, d := range t.children.declared {
-		if t.engine.ready(d.object) {
+		if t.engine.atSetpoint(d.object) {
 			continue
 		}
 		waiting = append(waiting, d.object)
@@ -260,8 +260,8 @@ func (t *Turn) Rollup() Outcome {
 	return Done()
 }
 
-// ready reports whether a child is at its setpoint. One whose kind has no driver has no setpoint but its spec.
-func (e *Engine) ready(o *resource.Object) bool {
+// atSetpoint reports whether a child is at its setpoint. One whose kind has no driver has no setpoint but its spec.
+func (e *Engine) atSetpoint(o *resource.Object) bool {
 	return !o.Deleting() && (o.Ready() || e.driver(o.Kind) == nil)
 }
 
@@ -297,8 +297,7 @@ func (t *Turn) prune() {
 	for _, c := range t.prunable(t.surplus()) {
 		def, ok := t.engine.registry.Kind(c.Kind)
 		if !ok {
-			t.fail("delete %s: its kind is not registered any more; give it to the plane, or delete the object", c.Key)
-			continue
+			continue // pruning says so
 		}
 		object := c.Clone()
 		object.Deleted, object.Generation = t.now, object.Generation+1
@@ -339,6 +338,9 @@ func (t *Turn) needy(c *resource.Object) []*resource.Object {
 // pruning says what becomes of the surplus, and what keeps it.
 func (t *Turn) pruning(surplus []*resource.Object) string {
 	for _, c := range surplus {
+		if _, known := t.engine.registry.Kind(c.Kind); !known {
+			return "deleting " + names(surplus) + "; the kind of " + string(c.Name) + " is not registered, so that nobody can delete it"
+		}
 		if needy := t.needy(c); !c.Deleting() && len(needy) > 0 {
 			return "deleting " + names(surplus) + "; " + string(c.Name) + " is needed by " + names(needy)
 		}

@@ -48,12 +48,14 @@ type effectOptions struct {
 	whileDeleting bool
 }
 
-// At names the destination behind the adapter: an address, a host.
+// At names the destination behind the adapter: an address, a host. An effect is at one destination at a time. When the destination changes the effect is
+// made at the new one, and nothing is removed at the old one, which may have ceased to exist; put the destination into the
+// natural key where the old effect has to go.
 func At(destination string) EffectOption {
 	return func(o *effectOptions) { o.destination = destination }
 }
 
-// Until sets the moment after which no further attempt is made.
+// Until sets the moment after which no further attempt is made to bring an effect about. Its removal has no deadline.
 func Until(deadline time.Time) EffectOption {
 	return func(o *effectOptions) { o.deadline = deadline }
 }
@@ -94,7 +96,7 @@ func (e Endpoint[Q, R]) Ensure(t *Turn, key string, want *Q, opts ...EffectOptio
 
 func (t *Turn) ensure(slot command.Slot, unit string, request []byte, o effectOptions) (command.Command, Outcome) {
 	cmd, exists := t.command(slot)
-	if t.objects_(slot, cmd, exists, request) {
+	if t.misplaced(slot, cmd, exists, request) {
 		return cmd, Fail(t.problem)
 	}
 	t.effects.declared = append(t.effects.declared, slot)
@@ -113,6 +115,24 @@ func (t *Turn) ensure(slot command.Slot, unit string, request []byte, o effectOp
 		t.stageCommand(cmd)
 	}
 	return cmd, standing(&cmd)
+}
+
+// misplaced refuses an effect that nobody could deliver or remove, or that two would fight over, and reports whether it did.
+func (t *Turn) misplaced(slot command.Slot, cmd command.Command, exists bool, request []byte) bool {
+	mine := t.controller.name
+	switch {
+	case slices.Contains(t.effects.declared, slot):
+		t.fail("effect %s is ensured twice in one turn", slot)
+	case t.engine.dispatchers[slot.Adapter] == nil && (exists || request != nil):
+		t.fail("effect %s: there is no adapter %q; give it to the plane", slot, slot.Adapter)
+	case exists && cmd.Controller != mine && t.engine.loops[cmd.Controller] != nil:
+		t.fail("effect %s is ensured by controller %s; one controller alone may answer for an effect", slot, cmd.Controller)
+	case request != nil && t.stored.Deleting() && !t.stored.Holds(resource.Finalizer(mine)):
+		t.fail("effect %s: %s is being deleted and controller %s does not hold it, so that nobody would remove the effect again", slot, t.stored.Key, mine)
+	default:
+		return false
+	}
+	return true
 }
 
 // standing says how far an unchanged wish has come.
@@ -156,6 +176,9 @@ func (t *Turn) wish(c command.Command, unit string, request []byte, o effectOpti
 	c.Intent = max(uint64(t.snapshot.Revision()), c.Intent+1)
 	c.Token = command.TokenOf(t.engine.store.Info().Incarnation, c.Slot, c.Intent)
 	c.Unit, c.Request, c.Deadline = unit, request, o.deadline
+	if request == nil {
+		c.Deadline = time.Time{} // a deadline is for making something; what is not wanted has to go, however late
+	}
 	c.Phase, c.Handle, c.Class, c.Message, c.Unknown = command.Pending, "", "", "", false
 	c.Attempt = 0
 	c.Created, c.Changed = t.now, t.now
@@ -188,8 +211,16 @@ func (t *Turn) command(slot command.Slot) (command.Command, bool) {
 	return command.Command{}, false
 }
 
-// RetrySignal asks for another attempt of everything that was refused or given up on an object.
+// RetrySignal asks for another attempt of everything that was refused or given up on an object, also while it is being deleted. It is consumed
+// by the turn that acts on it, and by the driver when there is nothing to retry.
 const RetrySignal lifecycle.SignalName = "Retry"
+
+// retried reports whether a command was given up and another attempt has been asked for.
+func (t *Turn) retried(c *command.Command) bool { return givenUp(c) && t.retry() }
+
+func givenUp(c *command.Command) bool {
+	return c.Phase == command.Refused || c.Phase == command.Exhausted
+}
 
 // retry consumes the retry signals of the object, and reports whether there were any.
 func (t *Turn) retry() bool {
@@ -203,21 +234,39 @@ func (t *Turn) retry() bool {
 	return asked
 }
 
+// dropRetry consumes retry signals when nothing is given up: left lying about, they would hide the next refusal.
+func (t *Turn) dropRetry() {
+	if !t.controller.driver {
+		return
+	}
+	for _, c := range t.snapshot.Commands(t.stored.UID) {
+		if now, _ := t.command(c.Slot); givenUp(&now) {
+			return
+		}
+	}
+	t.retry()
+}
+
 // stageCommand stages the row of a command, over what was staged for its slot before.
 func (t *Turn) stageCommand(c command.Command) {
 	t.effects.writes = slices.DeleteFunc(t.effects.writes, func(w store.CommandWrite) bool { return w.Command.Slot == c.Slot })
 	t.effects.writes = append(t.effects.writes, store.CommandWrite{Expect: c.Revision, Command: c})
 }
 
-// withdraw asks for the absence of effects that this controller ensured before and did not mention in a complete turn.
+// withdraw asks for the absence of effects that this controller ensured before and did not mention in a complete turn. The rows of those
+// that are gone are removed, so that an object whose natural keys change does not collect them for ever; the intents of a later
+// effect with the same key are higher all the same, since they are revisions.
 func (t *Turn) withdraw() {
 	for _, c := range t.snapshot.Commands(t.stored.UID) {
 		if c.Controller != t.controller.name || slices.Contains(t.effects.declared, c.Slot) {
 			continue
 		}
-		now, _ := t.command(c.Slot)
-		if now.Request != nil || now.Phase == command.Lost {
+		switch now, _ := t.command(c.Slot); {
+		case now.Request != nil, now.Phase == command.Lost, t.retried(&now):
 			t.wish(now, now.Unit, nil, effectOptions{})
+		case now.Phase == command.Done && !t.stored.Deleting():
+			t.stageCommand(now)
+			t.effects.writes[len(t.effects.writes)-1].Delete = true
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/setpointhq/setpoint/command"
@@ -71,12 +70,14 @@ type ChildEntry struct {
 	State  lifecycle.State `json:"state,omitempty"`
 }
 
-// Link is one step of a chain of waits.
+// Link is one step of a chain of waits: an object, or, at the end, a command of the object before it.
 type Link struct {
 	Object  string `json:"object,omitempty"`
 	Command string `json:"command,omitempty"`
 	Code    string `json:"code"`
 	Message string `json:"message,omitempty"`
+
+	key resource.Key // of the object, or of the one that the command belongs to
 }
 
 // Explain explains an object of the view.
@@ -105,7 +106,7 @@ func (e *Engine) Explain(key resource.Key) (Explanation, bool) {
 	}
 	e.explainWork(&x, s, o)
 	x.Chain = chain(s, o)
-	x.Hint = hint(e, x.Chain, o)
+	x.Hint = hint(e, x.Chain)
 	return x, true
 }
 
@@ -140,15 +141,16 @@ func chain(s *view.Snapshot, o *resource.Object) []Link {
 		w, ok := firstWait(o)
 		if !ok {
 			if !o.Ready() && len(links) > 0 {
-				links = append(links, Link{Object: o.Key.String(), Code: "NotReadyYet", Message: "its controller has not acted on it yet"})
+				links = append(links, Link{Object: o.Key.String(), Code: "NotReadyYet", Message: "its controller has not acted on it yet", key: o.Key})
 			}
 			break
 		}
-		links = append(links, Link{Object: o.Key.String(), Code: w.Code, Message: w.Message})
+		links = append(links, Link{Object: o.Key.String(), Code: w.Code, Message: w.Message, key: o.Key})
+		at := o.Key
 		o = nil
 		for _, ref := range w.On {
 			if ref.Command != "" {
-				links = append(links, Link{Command: ref.Command, Code: w.Code, Message: w.Message})
+				links = append(links, Link{Command: ref.Command, Code: w.Code, Message: w.Message, key: at})
 				return links
 			}
 			if next, ok := s.Get(ref.Object); ok && (o == nil || o.Ready() && !next.Ready()) {
@@ -168,39 +170,22 @@ func firstWait(o *resource.Object) (resource.Wait, bool) {
 }
 
 // hint names the command that shows or acts on the end of a chain.
-func hint(e *Engine, links []Link, o *resource.Object) string {
+func hint(e *Engine, links []Link) string {
 	if len(links) == 0 {
 		return ""
 	}
 	last := links[len(links)-1]
-	if last.Command != "" && len(links) > 1 {
-		last.Object = links[len(links)-2].Object
-	}
-	name := string(o.Name)
-	kind := o.Kind
-	if last.Object != "" && last.Object != o.Key.String() {
-		for l := range e.byKind {
-			prefix := string(l) + "/"
-			if len(last.Object) > len(prefix) && last.Object[:len(prefix)] == prefix {
-				kind = l
-				name = last.Object[len(prefix):]
-				if ns := string(o.Namespace) + "/"; o.Namespace != "" && len(name) > len(ns) && name[:len(ns)] == ns {
-					name = name[len(ns):]
-				}
-			}
-		}
-	}
-	def, ok := e.registry.Kind(kind)
+	def, ok := e.registry.Kind(last.key.Kind)
 	if !ok {
 		return ""
 	}
-	flag := ""
-	if o.Namespace != "" && o.Namespace != "default" {
-		flag = " -n " + string(o.Namespace)
+	what := def.Singular + " " + string(last.key.Name)
+	if ns := last.key.Namespace; ns != "" && ns != "default" {
+		what += " -n " + string(ns)
 	}
 	switch last.Code {
-	case "Refused", "Exhausted", "ChildFailed":
-		return fmt.Sprintf("setpoint signal %s %s%s %s", def.Singular, name, flag, RetrySignal)
+	case "Refused", "Exhausted":
+		return "setpoint signal " + what + " " + string(RetrySignal)
 	}
-	return fmt.Sprintf("setpoint describe %s %s%s", def.Singular, name, flag)
+	return "setpoint describe " + what
 }

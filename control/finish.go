@@ -14,16 +14,17 @@ import (
 // finish turns what a controller staged and said into the transaction to commit. It returns the outcome that holds: a mistake
 // in what was staged makes it a failure.
 func (t *Turn) finish(o Outcome) (store.Transaction, Outcome) {
-	if t.problem != nil && o.kind != outcomeFail {
-		o = Fail(t.problem)
-	}
 	if o.kind == outcomeInvalid {
 		o = Fail(Terminal(errNoOutcome))
 	}
+	if o.kind != outcomeFail && t.problem == nil {
+		o = t.settle(o)
+	}
+	if t.problem != nil && o.kind != outcomeFail {
+		o = Fail(t.problem)
+	}
 	if o.kind == outcomeFail {
 		t.discard()
-	} else {
-		o = t.settle(o)
 	}
 	o.message = clip(o.message)
 	t.follow(o)
@@ -75,7 +76,7 @@ func (t *Turn) settle(o Outcome) Outcome {
 		}
 	case o.kind != outcomeDone:
 	case len(parts) > 0:
-		return Await("DeletingChildren", "deleting "+names(parts), refs(parts)...)
+		return Await("DeletingChildren", t.pruning(parts), refs(parts)...)
 	case len(outstanding) > 0:
 		return standing(&outstanding[0])
 	default:
@@ -134,7 +135,7 @@ func (t *Turn) due(o Outcome) time.Time {
 		if armed, ok := t.snapshot.Timer(t.controller.name, t.stored.Key); ok && armed.Code == o.code && armed.Due.After(t.now) {
 			return armed.Due
 		}
-		return stored(t.now.Add(o.delay))
+		return stored(t.now.Add(max(o.delay, soonest)))
 	case outcomeDone:
 		return stored(o.until)
 	case outcomeFail:

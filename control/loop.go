@@ -212,16 +212,17 @@ func (l *loop) failed(ctx context.Context, t *Turn, err error) (verdict queue.Ve
 	return queue.Verdict{End: queue.Failed}, false
 }
 
-// soonest is the least time between two turns of an object that ask for each other by a timer, whatever moment the author named: a turn that
-// says "look again, a minute ago" must not spin.
-const soonest = 10 * time.Millisecond
+// soonest is the least time before a turn that nothing but a timer asks for, whatever moment the author named: a turn that says "look again, a
+// minute ago" must not spin.
+const soonest = 100 * time.Millisecond
 
 // verdict tells the queue how the turn ended and when to look again.
 func (l *loop) verdict(t *Turn, o Outcome) queue.Verdict {
-	v := queue.Verdict{End: queue.Waiting, Due: earliest(t.due(o), t.budgetDue())}
-	if least := t.now.Add(soonest); !v.Due.IsZero() && v.Due.Before(least) {
-		v.Due = least
+	due := t.due(o)
+	if least := t.now.Add(soonest); !due.IsZero() && due.Before(least) {
+		due = least
 	}
+	v := queue.Verdict{End: queue.Waiting, Due: earliest(due, t.budgetDue())}
 	switch {
 	case o.kind == outcomeDone:
 		v.End = queue.Succeeded

@@ -52,7 +52,7 @@ func (o Outcome) Again(at time.Time, code string) Outcome {
 
 // After says that the object is not at its setpoint and that only time will tell: look again later. The
 // timer is stored. While one with the same code is armed it keeps its time, so neither a restart nor another
-// wake-up postpones it.
+// wake-up postpones it. The least delay is 100 ms.
 func After(d time.Duration, code, message string) Outcome {
 	return Outcome{kind: outcomeAfter, delay: d, code: code, message: message}
 }

@@ -71,12 +71,9 @@ func Run(ctx context.Context, o Options) (err error) {
 func run(ctx context.Context, o Options, plane *setpoint.Plane, listener net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	requests, cancelRequests := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancelRequests()
-	web := &http.Server{
-		Handler: Handler(plane, o), ReadHeaderTimeout: 10 * time.Second,
-		BaseContext: func(net.Listener) context.Context { return requests },
-	}
+	doors := Handler(plane, o)
+	web := &http.Server{Handler: doors, ReadHeaderTimeout: 10 * time.Second}
+	web.RegisterOnShutdown(doors.Drain)
 	working, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWorking()
 	ends := make(chan error, 3)
@@ -98,7 +95,6 @@ func run(ctx context.Context, o Options, plane *setpoint.Plane, listener net.Lis
 	}()
 
 	<-ctx.Done()
-	cancelRequests() // watches end at once
 	grace, release := context.WithTimeout(context.WithoutCancel(ctx), max(o.Grace, time.Second))
 	defer release()
 	stopped := web.Shutdown(grace)
@@ -127,18 +123,32 @@ func attend(ctx context.Context, o Options, plane *setpoint.Plane, at net.Addr) 
 	return nil
 }
 
-// Handler serves every door of a plane: the API, the descriptions of its kinds, backups where the store can make them, metrics and probes.
-// Of the options it uses Logger and Version.
-func Handler(plane *setpoint.Plane, o Options) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/", api.New(api.Options{Plane: backend{plane}, Logger: o.Logger, Metrics: plane.Metrics(), Version: o.Version}))
+// Doors serves every door of a plane.
+type Doors struct {
+	mux *http.ServeMux
+	api *api.Handler
+}
+
+// ServeHTTP answers one request.
+func (d *Doors) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.mux.ServeHTTP(w, r) }
+
+// Drain ends the watches, so that a server can stop: pass it to [http.Server.RegisterOnShutdown].
+func (d *Doors) Drain() { d.api.Drain() }
+
+// Handler mounts every door of a plane: the API, the descriptions of its kinds, backups where the store can make them, metrics and
+// probes. Of the options it uses Logger and Version.
+func Handler(plane *setpoint.Plane, o Options) *Doors {
+	d := &Doors{mux: http.NewServeMux(), api: api.New(api.Options{
+		Plane: backend{plane}, Logger: o.Logger, Metrics: plane.Metrics(), Version: o.Version,
+	})}
+	d.mux.Handle("/", d.api)
 	kinds := kindsapi.Handler(plane.Registry())
-	mux.Handle(kindsapi.Path, kinds)
-	mux.Handle(strings.TrimSuffix(kindsapi.Path, "/"), kinds)
+	d.mux.Handle(kindsapi.Path, kinds)
+	d.mux.Handle(strings.TrimSuffix(kindsapi.Path, "/"), kinds)
 	if b, ok := plane.Store().(interface {
 		Backup(ctx context.Context, path string) error
 	}); ok {
-		mux.Handle(backupapi.Path, backupapi.Handler(b.Backup))
+		d.mux.Handle(backupapi.Path, backupapi.Handler(b.Backup))
 	}
-	return mux
+	return d
 }

@@ -23,7 +23,7 @@ var version = "0.1.0-dev"
 func main() {
 	os.Exit(cli.Main(cli.Program{
 		Version: version,
-		Serve: func(ctx context.Context, c cli.ServeConfig) error { return server.Run(ctx, options(c)) },
+		Serve:   func(ctx context.Context, c cli.ServeConfig) error { return server.Run(ctx, options(c)) },
 		Demos: map[string]cli.Demo{
 			"gateway": {Summary: "an API gateway service: addresses, certificates, processes, DNS records", Start: gateway},
 		},
