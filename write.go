@@ -1,11 +1,11 @@
 package setpoint
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/setpointhq/setpoint/lifecycle"
@@ -65,21 +65,24 @@ func (p *Plane) Create(ctx context.Context, by string, o *Object, dryRun bool) (
 }
 
 // Update replaces an object by what change makes of its latest version, and again if another writer came first. Identity, state, generation
-// and what the engine reports are not the writer's: whatever change does to them is ignored. A write that changes nothing keeps the
+// and what the engine reports are not the writer's: whatever change does to them is ignored. That includes the Ready and Late conditions of a kind with a
+// driver, and, until deletion is asked for, the finalizers of this plane's controllers; on an object that is being deleted an operator may
+// take them away, and answers for what is left outside. A write that changes nothing, or only the spelling of the JSON, keeps the
 // revision. It fails with change's own error, store.ErrNotFound, *resource.Invalid, or *store.CommitError.
 func (p *Plane) Update(ctx context.Context, by string, key Key, change Change, dryRun bool) (*Object, error) {
-	return p.modify(ctx, by, key, dryRun, func(have *Object) (*Object, error) {
+	return p.modify(ctx, by, key, dryRun, func(def *Definition, have *Object) (*Object, error) {
 		next, err := change(have)
 		if err != nil || next == have {
 			return have, err
 		}
-		return accept(have, next), nil
+		return p.accept(def, have, next), nil
 	})
 }
 
 // Delete asks for deletion: at once for an object that nobody holds, otherwise when its last finalizer is removed. removed says which.
+// Asking again changes nothing. It fails with ErrPrecondition, store.ErrNotFound, or *store.CommitError.
 func (p *Plane) Delete(ctx context.Context, by string, key Key, pre Preconditions, dryRun bool) (o *Object, removed bool, err error) {
-	o, err = p.modify(ctx, by, key, dryRun, func(have *Object) (*Object, error) {
+	o, err = p.modify(ctx, by, key, dryRun, func(def *Definition, have *Object) (*Object, error) {
 		switch {
 		case pre.UID != "" && pre.UID != have.UID:
 			return nil, fmt.Errorf("delete %s: %w: its UID is %s, not %s", key, ErrPrecondition, have.UID, pre.UID)
@@ -90,32 +93,44 @@ func (p *Plane) Delete(ctx context.Context, by string, key Key, pre Precondition
 		}
 		next := have.Clone()
 		next.Deleted, next.Generation = now(), have.Generation+1
+		if len(next.Finalizers) == 0 {
+			enterDeletion(def, next)
+		}
 		return next, nil
 	})
 	return o, err == nil && len(o.Finalizers) == 0, err
 }
 
-// Signal raises a signal on an object (P6): it is stored, and consumed by the turn that acts on it.
+// enterDeletion takes an object that is removed at once through its kind's deleting state, as its driver would.
+func enterDeletion(def *Definition, o *Object) {
+	if s := def.Lifecycle.Deleting(); s != "" && s != o.State && def.Lifecycle.Allows(o.State, s) {
+		o.State, o.StateSince = s, o.Deleted
+	}
+}
+
+// Signal raises a signal on an object (P6): it is stored, and consumed by the turn that acts on it. payload is JSON or nil. It fails with
+// store.ErrNotFound or *store.CommitError.
 func (p *Plane) Signal(ctx context.Context, by string, key Key, name lifecycle.SignalName, payload []byte) (store.SignalID, error) {
-	o, ok := p.View().Get(key)
-	if !ok {
-		return 0, fmt.Errorf("signal %s on %s: %w", name, key, store.ErrNotFound)
-	}
-	r, err := p.store.Commit(ctx, store.Transaction{
-		Writer: store.Writer{Name: by}, Cause: store.Cause{Text: "signal"},
-		Reads: []store.Read{{Key: key, Revision: o.Revision}},
-		Raise: []store.Signal{{Object: key, UID: o.UID, Name: name, Payload: payload, By: by, At: now()}},
-	})
-	switch {
-	case errors.Is(err, store.ErrConflict):
-		if waitErr := p.catchUp(ctx, err); waitErr != nil {
-			return 0, waitErr
+	for attempt := 1; ; attempt++ {
+		seen := p.View().Revision()
+		o, ok := p.View().Get(key)
+		if !ok {
+			return 0, fmt.Errorf("signal %s on %s: %w", name, key, store.ErrNotFound)
 		}
-		return p.Signal(ctx, by, key, name, payload)
-	case err != nil:
-		return 0, fmt.Errorf("signal %s on %s: %w", name, key, err)
+		r, err := p.store.Commit(ctx, store.Transaction{
+			Writer: store.Writer{Name: by}, Cause: store.Cause{Text: "signal"},
+			Raise: []store.Signal{{Object: key, UID: o.UID, Name: name, Payload: payload, By: by, At: now()}},
+		})
+		switch {
+		case err == nil:
+			return r.Signals[0], p.View().WaitFor(ctx, r.Revision)
+		case attempt == writeAttempts || !errors.Is(err, store.ErrConflict):
+			return 0, fmt.Errorf("signal %s on %s: %w", name, key, err)
+		}
+		if err := p.catchUp(ctx, err, seen); err != nil {
+			return 0, err
+		}
 	}
-	return r.Signals[0], p.View().WaitFor(ctx, r.Revision)
 }
 
 func (p *Plane) kind(key Key) (*Definition, error) {
@@ -127,17 +142,18 @@ func (p *Plane) kind(key Key) (*Definition, error) {
 }
 
 // modify is read, change, check, write, on the latest version until no other writer interferes.
-func (p *Plane) modify(ctx context.Context, by string, key Key, dryRun bool, change func(*Object) (*Object, error)) (*Object, error) {
+func (p *Plane) modify(ctx context.Context, by string, key Key, dryRun bool, change func(*Definition, *Object) (*Object, error)) (*Object, error) {
 	def, err := p.kind(key)
 	if err != nil {
 		return nil, err
 	}
 	for attempt := 1; ; attempt++ {
+		seen := p.View().Revision()
 		have, ok := p.View().Get(key)
 		if !ok {
 			return nil, fmt.Errorf("%s: %w", key, store.ErrNotFound)
 		}
-		next, err := change(have)
+		next, err := change(def, have)
 		if err != nil {
 			return nil, err
 		}
@@ -154,7 +170,7 @@ func (p *Plane) modify(ctx context.Context, by string, key Key, dryRun bool, cha
 		if err == nil || attempt == writeAttempts || !errors.Is(err, store.ErrConflict) {
 			return stored, err
 		}
-		if err := p.catchUp(ctx, err); err != nil {
+		if err := p.catchUp(ctx, err, seen); err != nil {
 			return nil, err
 		}
 	}
@@ -190,28 +206,56 @@ func (p *Plane) put(ctx context.Context, by, why string, dryRun bool, w store.Ob
 	return stored, nil
 }
 
-// catchUp waits until the view shows what a conflict was with.
-func (p *Plane) catchUp(ctx context.Context, err error) error {
+// catchUp waits until the view shows what a conflict was with. seen is a revision of the view from before the loser read. What is gone does not say
+// when it went, except that it was later.
+func (p *Plane) catchUp(ctx context.Context, err error, seen Revision) error {
 	var conflict *store.CommitError
 	if errors.As(err, &conflict) && conflict.Actual > 0 {
 		return p.View().WaitFor(ctx, conflict.Actual)
 	}
-	return p.View().WaitFor(ctx, p.View().Revision()+1)
+	return p.View().WaitFor(ctx, seen+1)
 }
 
 // accept is have with what a writer may change taken from o.
-func accept(have, o *Object) *Object {
+func (p *Plane) accept(def *Definition, have, o *Object) *Object {
 	next := have.Clone()
 	next.Spec, next.Status = o.Spec, o.Status
 	next.Labels, next.Annotations = o.Labels, o.Annotations
-	next.Owners, next.Finalizers = slices.Clone(o.Owners), slices.Clone(o.Finalizers)
+	next.Owners, next.Finalizers = slices.Clone(o.Owners), p.finalizers(have, o)
 	next.Conditions = slices.Clone(o.Conditions)
+	if len(p.engine.Holds(def)) > 0 {
+		next.Conditions = driversOwn(have.Conditions, o.Conditions)
+	}
 	next.Generation = resource.GenerationAfter(have, next)
 	return next
 }
 
+// finalizers are those that a writer names, and before deletion those of this plane's controllers that the object has.
+func (p *Plane) finalizers(have, o *Object) []resource.Finalizer {
+	next := slices.Clone(o.Finalizers)
+	for _, f := range have.Finalizers {
+		if !have.Deleting() && p.engine.Holder(f) && !slices.Contains(next, f) {
+			next = append(next, f)
+		}
+	}
+	return next
+}
+
+// driversOwn are the conditions that a writer names, with those that only the driver sets as they were.
+func driversOwn(have, named []resource.Condition) []resource.Condition {
+	engines := func(c resource.Condition) bool { return c.Type == resource.Ready || c.Type == resource.Late }
+	next := slices.DeleteFunc(slices.Clone(named), engines)
+	for _, c := range have {
+		if engines(c) {
+			next = append(next, c)
+		}
+	}
+	slices.SortStableFunc(next, func(a, b resource.Condition) int { return strings.Compare(a.Type, b.Type) })
+	return next
+}
+
 func same(a, b *Object) bool {
-	return a == b || a.Generation == b.Generation && a.Deleted.Equal(b.Deleted) && bytes.Equal(a.Spec, b.Spec) && bytes.Equal(a.Status, b.Status) &&
+	return a == b || a.Generation == b.Generation && a.Deleted.Equal(b.Deleted) && resource.SameJSON(a.Spec, b.Spec) && resource.SameJSON(a.Status, b.Status) &&
 		slices.Equal(a.Conditions, b.Conditions) && slices.Equal(a.Owners, b.Owners) && slices.Equal(a.Finalizers, b.Finalizers) &&
 		equal(a.Labels, b.Labels) && equal(a.Annotations, b.Annotations)
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"strings"
 	"time"
 
 	"github.com/setpointhq/setpoint/command"
@@ -106,8 +107,25 @@ func (e *Engine) Explain(key resource.Key) (Explanation, bool) {
 	}
 	e.explainWork(&x, s, o)
 	x.Chain = chain(s, o)
+	if len(x.Chain) == 0 && o.Deleting() && len(o.Finalizers) > 0 {
+		x.Chain = []Link{{Object: x.Object, Code: "Held", Message: e.heldBy(o), key: o.Key}}
+	}
 	x.Hint = hint(e, x.Chain)
 	return x, true
+}
+
+// heldBy says who keeps a deleted object that waits for nothing else.
+func (e *Engine) heldBy(o *resource.Object) string {
+	var strangers []string
+	for _, f := range o.Finalizers {
+		if !e.Holder(f) {
+			strangers = append(strangers, string(f))
+		}
+	}
+	if len(strangers) == 0 {
+		return "its controllers have not finished with it yet"
+	}
+	return "held by " + strings.Join(strangers, ", ") + ", not a controller of this plane; whoever put the finalizer there has to take it away"
 }
 
 func (e *Engine) explainWork(x *Explanation, s *view.Snapshot, o *resource.Object) {

@@ -34,7 +34,7 @@ type Options struct {
 	Grace time.Duration
 	// Version is shown to clients.
 	Version string
-	// Listening is told the URL when requests are served. An error ends the server.
+	// Listening is told the URL when requests are served and everything that existed is loaded. An error ends the server.
 	Listening func(url string) error
 	// Running is called with the plane once everything that existed is loaded. It may be nil. Its context ends with the server, which waits
 	// for it, and which an error of it ends.
@@ -104,15 +104,15 @@ func run(ctx context.Context, o Options, plane *setpoint.Plane, listener net.Lis
 
 // attend says where the server is, and runs what its owner wants to run beside it.
 func attend(ctx context.Context, o Options, plane *setpoint.Plane, at net.Addr) error {
-	if o.Listening != nil {
-		if err := o.Listening("http://" + at.String()); err != nil {
-			return err
-		}
-	}
 	select {
 	case <-plane.Loaded():
 	case <-ctx.Done():
 		return nil
+	}
+	if o.Listening != nil {
+		if err := o.Listening("http://" + at.String()); err != nil {
+			return err
+		}
 	}
 	if o.Running == nil {
 		return nil
@@ -125,12 +125,42 @@ func attend(ctx context.Context, o Options, plane *setpoint.Plane, at net.Addr) 
 
 // Doors serves every door of a plane.
 type Doors struct {
-	mux *http.ServeMux
-	api *api.Handler
+	mux    *http.ServeMux
+	api    *api.Handler
+	loaded <-chan struct{}
 }
 
-// ServeHTTP answers one request.
-func (d *Doors) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.mux.ServeHTTP(w, r) }
+// ServeHTTP answers one request. Until the view is loaded, only probes and metrics are answered: a read would say that what exists
+// does not. Other requests wait for it, for a moment, and are then told to come again.
+func (d *Doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !probes[r.URL.Path] && !d.await(r.Context()) {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "the server is loading what exists; try again", http.StatusServiceUnavailable)
+		return
+	}
+	d.mux.ServeHTTP(w, r)
+}
+
+var probes = map[string]bool{"/livez": true, "/readyz": true, "/healthz": true, "/metrics": true}
+
+// loadPatience is how long a request waits for the view to be loaded.
+const loadPatience = 5 * time.Second
+
+func (d *Doors) await(ctx context.Context) bool {
+	select {
+	case <-d.loaded:
+		return true
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, loadPatience)
+	defer cancel()
+	select {
+	case <-d.loaded:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
 
 // Drain ends the watches, so that a server can stop: pass it to [http.Server.RegisterOnShutdown].
 func (d *Doors) Drain() { d.api.Drain() }
@@ -138,7 +168,7 @@ func (d *Doors) Drain() { d.api.Drain() }
 // Handler mounts every door of a plane: the API, the descriptions of its kinds, backups where the store can make them, metrics and
 // probes. Of the options it uses Logger and Version.
 func Handler(plane *setpoint.Plane, o Options) *Doors {
-	d := &Doors{mux: http.NewServeMux(), api: api.New(api.Options{
+	d := &Doors{mux: http.NewServeMux(), loaded: plane.Loaded(), api: api.New(api.Options{
 		Plane: backend{plane}, Logger: o.Logger, Metrics: plane.Metrics(), Version: o.Version,
 	})}
 	d.mux.Handle("/", d.api)

@@ -95,7 +95,7 @@ func (d *demo) list() map[string]gateway {
 func (d *demo) awaitWishes(wishes map[string]edge.GatewaySpec) map[string]gateway {
 	d.t.Helper()
 	var all map[string]gateway
-	await(d.t, fmt.Sprintf("exactly these %d gateways serve", len(wishes)), func() (string, bool) {
+	d.await(fmt.Sprintf("exactly these %d gateways serve", len(wishes)), func() (string, bool) {
 		all = d.list()
 		var left []string
 		for name, g := range all {

@@ -105,7 +105,7 @@ func (d *demo) suffer(gateways int, faults subsystem.Faults) {
 // begun waits until a part of the gateways has got somewhere, so that changes meet them half-way.
 func (d *demo) begun(gateways int) {
 	d.t.Helper()
-	await(d.t, "some gateways have an address", func() (string, bool) {
+	d.await("some gateways have an address", func() (string, bool) {
 		n := count(d.ledger("allocator"), subsystem.Create)
 		return fmt.Sprint(n), len(d.granted()) > gateways/4
 	})
@@ -133,7 +133,7 @@ func (d *demo) forgetNow(f subsystem.Faults) {
 	for name, address := range d.controls() {
 		before := d.forgotten(name)
 		d.tell(address, f)
-		await(d.t, name+" shows in its ledger that it has forgotten everything", func() (string, bool) {
+		d.await(name+" shows in its ledger that it has forgotten everything", func() (string, bool) {
 			return fmt.Sprint(len(d.zoneLedger())), d.forgotten(name) > before // the zone's shows it with the next update
 		})
 	}
@@ -144,7 +144,7 @@ func (d *demo) awaitForgotten(times int) {
 	d.t.Helper()
 	for name := range d.controls() {
 		target := d.forgotten(name) + times
-		await(d.t, fmt.Sprintf("%s has forgotten everything %d times", name, times), func() (string, bool) {
+		d.await(fmt.Sprintf("%s has forgotten everything %d times", name, times), func() (string, bool) {
 			n := d.forgotten(name)
 			return fmt.Sprint(n), n >= target
 		})

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
@@ -178,12 +179,12 @@ func run(t *testing.T, program string, arguments ...string) string {
 	return string(output)
 }
 
-// stall is how long [await] waits without any progress. It bounds a test that would otherwise hang.
-const stall = 90 * time.Second
+// stall is how long [demo.await] waits without any progress. It bounds a test that would otherwise hang.
+const stall = 60 * time.Second
 
-// await polls until look reports done. It fails the test when what look sees has not changed for a long time.
-func await(t *testing.T, what string, look func() (seen string, done bool)) {
-	t.Helper()
+// await polls until look reports done. When what look sees has not changed for a long time, it fails the test, with what is known of whatever is not at rest.
+func (d *demo) await(what string, look func() (seen string, done bool)) {
+	d.t.Helper()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	limit := time.NewTimer(stall)
@@ -200,11 +201,26 @@ func await(t *testing.T, what string, look func() (seen string, done bool)) {
 		select {
 		case <-ticker.C:
 		case <-limit.C:
-			t.Fatalf("no progress for %v towards: %s\nnow: %s", stall, what, seen)
-		case <-t.Context().Done():
-			t.Fatalf("the test was ended before: %s", what)
+			d.t.Fatalf("no progress for %v towards: %s\nnow: %s\n%s", stall, what, seen, d.diagnosis())
+		case <-d.t.Context().Done():
+			d.t.Fatalf("the test was ended before: %s", what)
 		}
 	}
+}
+
+// diagnosis is what the server and its database know of the objects that are not ready.
+func (d *demo) diagnosis() string {
+	rows := d.sql("SELECT kind, name FROM object WHERE status NOT LIKE '%\"type\":\"Ready\",\"status\":\"True\"%' OR deleted <> 0 OR state IN ('Provisioning', 'Degraded', 'Deleting')")
+	var b strings.Builder
+	for line := range strings.Lines(rows) {
+		kind, name, _ := strings.Cut(strings.TrimSpace(line), "|")
+		plural := strings.ToLower(strings.SplitN(kind, ".", 2)[0])
+		output, err := exec.Command(setpoint, "--server", d.read("server"), "why", plural, name).CombinedOutput()
+		fmt.Fprintf(&b, "why %s %s (%v):\n%s\n", plural, name, err, output)
+		fmt.Fprintln(&b, d.sql("SELECT generation, revision, deleted, state, attributes, spec, status FROM object WHERE name = '"+name+"' AND kind = '"+kind+"'"))
+		fmt.Fprintln(&b, d.sql("SELECT adapter, key, phase, intent, token, revision FROM command WHERE name = '"+name+"' AND kind = '"+kind+"'"))
+	}
+	return b.String()
 }
 
 // spec is a wish whose upstream's answers say which version of the routes they came by.

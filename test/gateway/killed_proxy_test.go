@@ -93,7 +93,7 @@ func (d *demo) killProxy(pid int) {
 func (d *demo) awaitReplaced(mark string, wishes map[string]edge.GatewaySpec) map[string]gateway {
 	d.t.Helper()
 	_, boot, _ := strings.Cut(mark, " ")
-	await(d.t, "the host has announced the death of "+mark, func() (string, bool) {
+	d.await("the host has announced the death of "+mark, func() (string, bool) {
 		lines := d.ledger("hosts")
 		lost := slices.IndexFunc(lines, func(l subsystem.LedgerLine) bool {
 			return l.Effect == subsystem.Create && strings.Contains(l.Detail, boot)
@@ -102,7 +102,7 @@ func (d *demo) awaitReplaced(mark string, wishes map[string]edge.GatewaySpec) ma
 			return l.Key == lines[lost].Key && (l.Effect == subsystem.LostEffect || l.Effect == subsystem.Delete)
 		})
 	})
-	await(d.t, "Setpoint shows another process in the place of "+mark, func() (string, bool) {
+	d.await("Setpoint shows another process in the place of "+mark, func() (string, bool) {
 		shown := d.sql("SELECT status FROM object WHERE kind LIKE 'Instance.%'")
 		return shown, !strings.Contains(shown, boot)
 	})

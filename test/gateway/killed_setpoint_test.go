@@ -67,7 +67,7 @@ func (d *demo) moment(random *rand.Rand, ended <-chan error) {
 	d.t.Helper()
 	if random.IntN(6) > 0 {
 		target := d.revision() + random.IntN(40)
-		await(d.t, fmt.Sprintf("commit %d", target), func() (string, bool) {
+		d.await(fmt.Sprintf("commit %d", target), func() (string, bool) {
 			now := d.revision()
 			return strconv.Itoa(now), now >= target
 		})
