@@ -110,6 +110,7 @@ func (c *call) deleteQuery(o *metav1.DeleteOptions) error {
 		if err != nil {
 			return apierrors.NewBadRequest("orphanDependents: want true or false, not " + strconv.Quote(v))
 		}
+		//lint:ignore SA1019 clients still send it
 		o.OrphanDependents = &orphan
 	}
 	return nil
@@ -118,14 +119,15 @@ func (c *call) deleteQuery(o *metav1.DeleteOptions) error {
 func (c *call) judgeDelete(o *metav1.DeleteOptions) (d DeleteOptions, err error) {
 	var wrong field.ErrorList
 	d.DryRun = dryRun(o.DryRun, &wrong)
-	if o.OrphanDependents != nil {
+	orphan := o.OrphanDependents //lint:ignore SA1019 clients still send it
+	if orphan != nil {
 		d.Propagation = Background
-		if *o.OrphanDependents {
+		if *orphan {
 			d.Propagation = Orphan
 		}
 	}
 	if p := o.PropagationPolicy; p != nil {
-		if o.OrphanDependents != nil {
+		if orphan != nil {
 			wrong = append(wrong, field.Invalid(field.NewPath("propagationPolicy"), *p, "orphanDependents and deletionPropagation cannot be both set"))
 		}
 		d.Propagation = Propagation(*p)

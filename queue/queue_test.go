@@ -180,7 +180,7 @@ func TestBackoffGrowsToTheCapAndOnlySuccessResetsIt(t *testing.T) {
 			h.Done("a1", Verdict{End: Failed})
 			h.Add("a1", Wake{})
 			e, _ := h.Inspect("a1")
-			delay := e.Due.Sub(time.Now())
+			delay := time.Until(e.Due)
 			if e.Attempts != attempt || delay < 0 || delay > top {
 				h.t.Fatalf("attempt %d: %+v, delay %v, want at most %v", attempt, e, delay, top)
 			}

@@ -130,7 +130,7 @@ type stream struct {
 
 func (s *stream) Next(ctx context.Context) (store.Batch, error) {
 	for {
-		b, found, err, changed := s.poll()
+		b, found, changed, err := s.poll()
 		if found || err != nil {
 			return b, err
 		}
@@ -142,22 +142,22 @@ func (s *stream) Next(ctx context.Context) (store.Batch, error) {
 	}
 }
 
-func (s *stream) poll() (b store.Batch, found bool, err error, changed <-chan struct{}) {
+func (s *stream) poll() (b store.Batch, found bool, changed <-chan struct{}, err error) {
 	f := s.feed
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.failing(); err != nil {
-		return b, false, err, nil
+		return b, false, nil, err
 	}
 	if err := f.broken; err != nil {
 		f.broken = nil
-		return b, false, fmt.Errorf("feed: %w", err), nil
+		return b, false, nil, fmt.Errorf("feed: %w", err)
 	}
 	if s.at < f.compacted {
-		return b, false, fmt.Errorf("feed: revision %d: %w", s.at, store.ErrCompacted), nil
+		return b, false, nil, fmt.Errorf("feed: revision %d: %w", s.at, store.ErrCompacted)
 	}
 	if s.at >= resource.Revision(len(f.commits)) {
-		return b, false, nil, f.changed
+		return b, false, f.changed, nil
 	}
 	if f.skip && s.at+1 < resource.Revision(len(f.commits)) {
 		f.skip = false

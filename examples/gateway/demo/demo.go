@@ -15,8 +15,8 @@ import (
 	"github.com/setpointhq/setpoint/examples/gateway/subsystems/authority"
 	"github.com/setpointhq/setpoint/examples/gateway/subsystems/dnsupdate"
 	"github.com/setpointhq/setpoint/examples/gateway/subsystems/proxy"
-	"github.com/setpointhq/setpoint/server"
 	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/server"
 )
 
 // Options configure [Run].

@@ -145,7 +145,9 @@ func (a *Authority) issue(key, serial, hostname string) (Result, error) {
 }
 
 // serial is what a proxy's configuration names a certificate by: where it is.
-func (a *Authority) serial(key, serial string) string { return filepath.Base(a.folder(key)) + "/" + serial }
+func (a *Authority) serial(key, serial string) string {
+	return filepath.Base(a.folder(key)) + "/" + serial
+}
 
 // folder holds what was issued for a natural key.
 func (a *Authority) folder(key string) string {
