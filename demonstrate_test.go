@@ -6,12 +6,17 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
 
 	"github.com/setpointhq/setpoint"
 	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store/sqlite"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // demonstrate runs a plane on a new database while f looks at it, and stops it in good order.
 func demonstrate(config setpoint.Config, f func(context.Context, *setpoint.Plane) error) (err error) {

@@ -124,8 +124,8 @@ func (c *classified) Unwrap() error { return c.err }
 // Terminal marks an error that repeating cannot mend (C4). The object is parked until it changes.
 func Terminal(err error) error { return &classified{err: err, class: command.Terminal} }
 
-// Throttled marks an error that will last until a moment that is known. A moment that has passed already is no moment: the turn is then repeated
-// with backoff. The zero time is not one: such an error is retried as any other.
+// Throttled marks an error that will last until a moment that is known. One that has passed, or the zero time, is no such moment: the
+// turn is then repeated with backoff, as after any other error.
 func Throttled(err error, until time.Time) error {
 	if until.IsZero() {
 		return err

@@ -54,7 +54,7 @@ func TestOutcomes(t *testing.T) {
 				return setpoint.Fail(setpoint.Throttled(boom, t.Now().Add(-time.Second)))
 			}, "False Error: boom", "Error: boom", "Throttled", -1},
 		{"fail, throttled without an end", "it must not be parked for ever",
-			func(*setpoint.Turn) setpoint.Outcome { return setpoint.Fail(setpoint.Throttled(boom, time.Time{})) }, "False Error: boom", "Error: boom", "Throttled", -1},
+			func(*setpoint.Turn) setpoint.Outcome { return setpoint.Fail(setpoint.Throttled(boom, time.Time{})) }, "False Error: boom", "Error: boom", "Retry", -1},
 		{"zero", "the zero Outcome is a bug of the author, told to people and not repeated",
 			func(*setpoint.Turn) setpoint.Outcome { return setpoint.Outcome{} }, "False Failed: the controller returned the zero Outcome; return Done, After, Await or Fail",
 			"Error: the controller returned the zero Outcome; return Done, After, Await or Fail", "Terminal", 0},

@@ -3,35 +3,19 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/setpointhq/setpoint/command"
 )
 
-// Observe compares the directory, once a second, with what should be there, and reports what is gone or has another size.
+// Observe compares the directory, once a second, with what should be there, and reports what is gone or has been changed.
 func (f Files) Observe(ctx context.Context, desk command.Desk) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		expected := desk.Expected("") // before looking: what is acknowledged from now on is not missed
-		sizes, err := f.list()
-		if err != nil {
-			return err
-		}
-		var lost []command.Loss
-		for _, e := range expected {
-			var want Written
-			if err := json.Unmarshal(e.Result, &want); err != nil {
-				return err
-			}
-			if size, there := sizes[e.Key]; !there || size != want.Bytes {
-				lost = append(lost, command.Loss{Key: e.Key, Token: e.Token, Reason: "the file is gone or was changed"})
-			}
-		}
-		if err := desk.Lost(ctx, lost); err != nil {
+		if err := desk.Lost(ctx, f.lost(desk.Expected(""))); err != nil {
 			return err
 		}
 		select {
@@ -42,26 +26,18 @@ func (f Files) Observe(ctx context.Context, desk command.Desk) error {
 	}
 }
 
-// list returns the size of every file below Root by its path from there.
-func (f Files) list() (map[string]int, error) {
-	sizes := map[string]int{}
-	err := fs.WalkDir(os.DirFS(f.Root), ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return ignoreMissing(err)
+// lost are the effects that no longer hold. An effect that was acknowledged or replaced meanwhile is told apart by its token.
+func (f Files) lost(expected []command.Expectation) (losses []command.Loss) {
+	for _, e := range expected {
+		var want File
+		reason := "the file was changed"
+		text, err := os.ReadFile(filepath.Join(f.Root, e.Key))
+		if err != nil {
+			reason = err.Error()
+		} else if json.Unmarshal(e.Request, &want) == nil && string(text) == want.Text {
+			continue
 		}
-		info, err := d.Info()
-		if err == nil {
-			sizes[path] = int(info.Size())
-		}
-		return ignoreMissing(err)
-	})
-	return sizes, err
-}
-
-// ignoreMissing forgives what disappears while one looks.
-func ignoreMissing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		losses = append(losses, command.Loss{Key: e.Key, Token: e.Token, Reason: reason})
 	}
-	return err
+	return losses
 }

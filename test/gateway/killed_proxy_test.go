@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/setpointhq/setpoint/adapter/subsystem"
 	edge "github.com/setpointhq/setpoint/examples/gateway"
@@ -41,7 +42,9 @@ func TestKilledProxy(t *testing.T) {
 
 	rounds := size(4, 60)
 	for round := range rounds {
+		began := time.Now()
 		since = d.killDuringChange(random, round+1, since)
+		t.Logf("round %d: %v", round+1, time.Since(began).Round(time.Millisecond))
 	}
 	d.once()
 	t.Logf("%d proxies killed while their routes changed; %d processes started in all", rounds, count(d.ledger("hosts"), subsystem.Create))

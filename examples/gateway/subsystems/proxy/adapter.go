@@ -73,10 +73,8 @@ func (a *Adapter) Do(ctx context.Context, call command.Call) command.Result {
 	if err != nil {
 		return refuse(command.Terminal, "%v", err)
 	}
-	gone := &goneDetector{next: a.options.HTTP.Transport}
-	client := *a.options.HTTP
-	client.Transport = gone
-	text, result, ok := subsystem.Exchange(&client, request)
+	client, gone := a.detecting()
+	text, result, ok := subsystem.Exchange(client, request)
 	if !ok {
 		if call.Request == nil && gone.gone {
 			return command.Result{Outcome: command.OutcomeDone, Message: "the process is gone, and its configuration with it"}
@@ -122,13 +120,18 @@ func (a *Adapter) request(ctx context.Context, method, base, path string, body [
 	return request, nil
 }
 
-// LookUp asks the process whether the call's configuration is the one it has.
+// LookUp asks the process whether the call's configuration is the one it has. A process that does not exist any more has none, and to
+// unload it is done: that is for Do to find, which an error would keep from being called.
 func (a *Adapter) LookUp(ctx context.Context, call command.Call) (command.Result, bool, error) {
 	request, err := a.request(ctx, http.MethodGet, call.Destination, "/status", nil)
 	if err != nil {
 		return command.Result{}, false, err
 	}
-	text, result, ok := subsystem.Exchange(a.options.HTTP, request)
+	client, gone := a.detecting()
+	text, result, ok := subsystem.Exchange(client, request)
+	if gone.gone {
+		return command.Result{}, false, nil
+	}
 	if !ok {
 		return command.Result{}, false, fmt.Errorf("look up %s: %s", call.Destination, result.Message)
 	}
@@ -151,6 +154,14 @@ func refuse(class command.Class, format string, arguments ...any) command.Result
 type goneDetector struct {
 	next http.RoundTripper
 	gone bool
+}
+
+// detecting is the client for one call, with what it notices.
+func (a *Adapter) detecting() (*http.Client, *goneDetector) {
+	gone := &goneDetector{next: a.options.HTTP.Transport}
+	client := *a.options.HTTP
+	client.Transport = gone
+	return &client, gone
 }
 
 func (g *goneDetector) RoundTrip(r *http.Request) (*http.Response, error) {

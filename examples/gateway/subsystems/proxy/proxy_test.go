@@ -252,6 +252,11 @@ func TestProcessesThatAreNotThere(t *testing.T) {
 	want(t, adapter.Do(t.Context(), push(admin, 1, 2, "t3", request)), command.OutcomeRefused, command.Retry)
 	want(t, adapter.Do(t.Context(), push(admin, 1, 3, "t4", nil)), command.OutcomeDone, "")
 	want(t, adapter.Do(t.Context(), push("nonsense", 1, 3, "t4", nil)), command.OutcomeRefused, command.Terminal)
+	for _, gone := range []string{admin, other} { // after an attempt whose outcome is not known
+		if _, known, err := adapter.LookUp(t.Context(), push(gone, 1, 3, "t4", nil)); err != nil || known {
+			t.Errorf("look-up at %s, where no process is: known %v, error %v: want neither, so that the call is made", gone, known, err)
+		}
+	}
 }
 
 func TestReplicasShareAPortAndSwapsDropNothing(t *testing.T) {
