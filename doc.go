@@ -54,6 +54,7 @@
 //
 // [Plane.Create], [Plane.Update], [Plane.Delete] and [Plane.Signal] are what doors call: each checks the kind's rules, and is repeated on
 // the latest version when it meets another writer. Reads come from [Plane.View] and cost no database access.
+// Package server runs a plane behind its HTTP API, and package cli makes a command line of that.
 //
 // # Promises
 //

@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/setpointhq/setpoint/control"
 	"github.com/setpointhq/setpoint/internal/telemetry"
 	"github.com/setpointhq/setpoint/resource"
@@ -49,7 +47,7 @@ func New(ctx context.Context, c Config) (*Plane, error) {
 		return nil, errors.New("setpoint: Config.Store is required; open one with sqlite.Open")
 	}
 	if c.NewUID == nil {
-		c.NewUID = func() resource.UID { return resource.UID(uuid.NewString()) }
+		c.NewUID = resource.NewUID
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -193,7 +193,7 @@ func TestTheSpellingOfASpecIsNoChange(t *testing.T) {
 		w.Converge(time.Minute)
 		before := must(w, parts.Definition, "b.a")
 		respelt := before.Clone()
-		respelt.Spec = json.RawMessage(` { "count" : 5.0e0 } `)
+		respelt.Spec = json.RawMessage(` { "count" : 5 } `)
 		if _, err := w.Plane.Store().Commit(w.T.Context(), store.Transaction{
 			Writer: store.Writer{Name: "test"}, Objects: []store.ObjectWrite{{Expect: before.Revision, Object: respelt}},
 		}); err != nil {

@@ -10,6 +10,7 @@ import (
 
 // Birth is what a new object gets from outside: time and chance.
 type Birth struct {
+	// Now is when it comes into being; the zero time stands for the present, as the store keeps it.
 	Now time.Time
 	// UID makes an identifier that was never used; nil stands for [NewUID].
 	UID func() UID
@@ -56,6 +57,9 @@ func (d *Definition) EncodeSpec(spec any) (json.RawMessage, error) {
 func (d *Definition) Prepare(o *Object, b Birth) error {
 	if b.UID == nil {
 		b.UID = NewUID
+	}
+	if b.Now.IsZero() {
+		b.Now = time.Now().UTC().Truncate(time.Microsecond)
 	}
 	o.UID, o.Generation, o.Revision = b.UID(), 1, 0
 	o.Created, o.Deleted = b.Now, time.Time{}

@@ -50,6 +50,11 @@ func (b backend) Update(ctx context.Context, by string, key resource.Key, change
 }
 
 func (b backend) Delete(ctx context.Context, by string, key resource.Key, d api.DeleteOptions) (*resource.Object, bool, error) {
+	if d.Propagation == api.Orphan {
+		return nil, false, &resource.Invalid{Key: key, Causes: []resource.Cause{{
+			Field: "propagationPolicy", Type: resource.NotSupported, Message: "children are never orphaned here: an object is deleted after its children",
+		}}}
+	}
 	o, removed, err := b.Plane.Delete(ctx, user(by), key, setpoint.Preconditions{UID: d.UID, Revision: d.Revision}, d.DryRun)
 	return o, removed, translate(err)
 }

@@ -181,14 +181,14 @@ func (t *tap) adapter(name command.AdapterName, a command.Adapter) command.Adapt
 	case looks && observes:
 		return struct {
 			*tapped
-			command.LookUp
+			asking
 			command.Observer
-		}{base, l, o}
+		}{base, asking{l}, o}
 	case looks:
 		return struct {
 			*tapped
-			command.LookUp
-		}{base, l}
+			asking
+		}{base, asking{l}}
 	case observes:
 		return struct {
 			*tapped
@@ -196,6 +196,14 @@ func (t *tap) adapter(name command.AdapterName, a command.Adapter) command.Adapt
 		}{base, o}
 	}
 	return base
+}
+
+// asking passes look-ups on. To embed the interface itself would not do: a field of that name hides its method.
+type asking struct{ adapter command.LookUp }
+
+// LookUp asks what became of a token.
+func (a asking) LookUp(ctx context.Context, call command.Call) (command.Result, bool, error) {
+	return a.adapter.LookUp(ctx, call)
 }
 
 type tapped struct {

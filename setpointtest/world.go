@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,7 +38,7 @@ type World struct {
 	path   string
 	store  *sqlite.Store
 	tap    *tap
-	uids   int
+	uids   atomic.Int64
 	cancel context.CancelFunc
 	ended  chan error
 }
@@ -67,7 +68,7 @@ func (w *World) Start() {
 	w.tap.wrap(st)
 	config := setpoint.Config{
 		Store: w.tap, Kinds: w.setup.Kinds, Controllers: w.setup.Controllers, Seed: w.setup.Seed + 1, Grace: time.Second,
-		NewUID: func() resource.UID { w.uids++; return resource.UID(fmt.Sprintf("uid-%06d", w.uids)) },
+		NewUID: func() resource.UID { return resource.UID(fmt.Sprintf("uid-%06d", w.uids.Add(1))) },
 	}
 	for name, a := range w.setup.Adapters {
 		config.Adapters = append(config.Adapters, setpoint.Adapter{Name: name, Adapter: w.tap.adapter(name, a), Policy: w.setup.Policy})

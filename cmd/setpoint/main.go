@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -28,7 +29,10 @@ func main() {
 			"gateway": {Summary: "an API gateway service: addresses, certificates, processes, DNS records", Start: gateway},
 		},
 		Restore: func(ctx context.Context, backup, target string) error {
-			_, err := sqlite.Restore(ctx, backup, target)
+			restored, err := sqlite.Restore(ctx, backup, target)
+			if err == nil && restored.Kept != "" {
+				fmt.Fprintf(os.Stderr, "The database that was there is kept as %s\n", restored.Kept)
+			}
 			return err
 		},
 		Hidden: []*cobra.Command{subsystem(), proxyProcess(), stopDemo()},

@@ -13,6 +13,7 @@ import (
 
 // TestDemo: from nothing to a service that answers, seen with the tools that everybody has; and Setpoint comes and goes without its customers noticing.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	d := newDemo(t)
 	d.start()
 	d.introduced()

@@ -18,6 +18,7 @@ import (
 // TestKilledProxy: a proxy that is killed is replaced by one new process, and the history tells; also when its routes and its number of replicas change in
 // the same moment, before, and after.
 func TestKilledProxy(t *testing.T) {
+	t.Parallel()
 	random := seeded(t)
 	d := newDemo(t)
 	d.start()
@@ -68,7 +69,7 @@ func (d *demo) killDuringChange(random *rand.Rand, round int, since resource.Rev
 	}
 	all := d.awaitReplaced(mark, map[string]edge.GatewaySpec{"shop": wish})
 	d.answers(d.t, all["shop"], version)
-	d.replicas(all)
+	d.agree(all)
 	states, last := d.states("shop", since)
 	if len(states) == 0 || states[0] != "Degraded" || states[len(states)-1] != "Active" {
 		d.t.Errorf("round %d: the history is %v, want it to begin with Degraded and to end with Active", round, states)

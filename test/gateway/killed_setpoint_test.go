@@ -18,6 +18,7 @@ import (
 // TestKilledSetpoint: Setpoint is killed at random moments while a customer creates, changes and deletes gateways, and is started again each time. In the
 // end there is what the customer has asked for last, and nothing else; and when all is deleted, nothing.
 func TestKilledSetpoint(t *testing.T) {
+	t.Parallel()
 	random := seeded(t)
 	kills := size(8, 200)
 	d := newDemo(t)
@@ -45,7 +46,6 @@ func TestKilledSetpoint(t *testing.T) {
 	}
 	all := d.awaitWishes(c.wishes)
 	d.agree(all)
-	d.replicas(all)
 	d.once()
 	for name, version := range c.versions {
 		d.answers(t, all[name], version)

@@ -84,7 +84,7 @@ func introduce(ctx context.Context, o Options, p *setpoint.Plane, at map[string]
 	if _, exists := p.View().Get(key); !exists {
 		g, err := gateway.Gateways.New("default", "shop", gateway.GatewaySpec{
 			Hostname: "shop." + Zone, Replicas: 2, Routes: []gateway.Route{{Path: "/", Upstream: "http://" + at["upstream"]}},
-		}, resource.Birth{Now: time.Now()})
+		}, resource.Birth{})
 		if err != nil {
 			return err
 		}
