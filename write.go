@@ -29,8 +29,9 @@ type Preconditions struct {
 	Revision resource.Revision
 }
 
-// writeAttempts bounds how often a write that names no revision is repeated on a newer version.
-const writeAttempts = 16
+// writeAttempts bounds how often a write that names no revision is repeated on a newer version. Each attempt waits for the version it lost to; with eight
+// writers of one object one in some thousands of writes uses them up.
+const writeAttempts = 64
 
 // Create stores a new object: defaulted, checked against the kind's rules, and held by its driver. by says who asks, "api:<user>" for a
 // client. It fails with ErrExists, *resource.Invalid, or *store.CommitError. With dryRun nothing is stored.

@@ -277,9 +277,9 @@ func TestWhatAClientHangsOnAnObjectIsNotPruned(t *testing.T) {
 // TestARefusedChildIsShownByItsParent: the parent says which and why, and retrying the child heals both.
 func TestARefusedChildIsShownByItsParent(t *testing.T) {
 	s, _ := familySetup()
-	refuse := true
+	refuse := flag(true)
 	s.Adapters["shop"] = adapter(func(_ context.Context, c command.Call) command.Result {
-		if refuse {
+		if refuse.Load() {
 			return command.Result{Outcome: command.OutcomeRefused, Class: command.Terminal, Message: "out of stock"}
 		}
 		return ok
@@ -293,7 +293,7 @@ func TestARefusedChildIsShownByItsParent(t *testing.T) {
 		if len(x.Chain) != 3 || x.Chain[2].Command != "shop/b.a" || x.Hint != "setpoint signal part b.a Retry" {
 			t.Errorf("the chain is %+v with the hint %q, want it to lead to the command of the child", x.Chain, x.Hint)
 		}
-		refuse = false
+		refuse.Store(false)
 		signal(w, parts.Definition, "b.a", "Retry")
 		w.Converge(time.Minute)
 		if o := must(w, boxes.Definition, "b"); !o.Ready() {

@@ -16,9 +16,9 @@ import (
 // TestWhoHoldsAnObject: the driver always, a further controller while it has something to remove; each lets go when its own is gone.
 func TestWhoHoldsAnObject(t *testing.T) {
 	sub := setpointtest.NewSubsystem()
-	slow := true
+	slow := flag(true)
 	sub.Fault = func(c command.Call) setpointtest.Fault {
-		if slow && c.Request == nil {
+		if slow.Load() && c.Request == nil {
 			return setpointtest.LostRequest
 		}
 		return setpointtest.NoFault
@@ -49,7 +49,7 @@ func TestWhoHoldsAnObject(t *testing.T) {
 			t.Errorf("in state %s held by %v, want Leaving, and the one whose effect is left", o.State, o.Finalizers)
 		}
 		wantText(t, "the wait", waits(o), "CommandRetrying", "shop/audit")
-		slow = false
+		slow.Store(false)
 		w.Converge(time.Minute)
 		if !gone(w, boxes.Definition, "b") || len(sub.Keys()) > 0 {
 			t.Errorf("still there, or the shop has %v", sub.Keys())
@@ -85,9 +85,9 @@ func TestDeletionIsStuckOnlyForAReasonAndRetryWorks(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			refuse := true
+			refuse := flag(true)
 			shopkeeper := adapter(func(_ context.Context, call command.Call) command.Result {
-				if call.Request == nil && refuse {
+				if call.Request == nil && refuse.Load() {
 					return c.result
 				}
 				return ok
@@ -116,7 +116,7 @@ func TestDeletionIsStuckOnlyForAReasonAndRetryWorks(t *testing.T) {
 				if o := must(w, boxes.Definition, "b"); len(signals(w, o)) != 0 {
 					t.Errorf("%s: the signal was not consumed: %v", c.reason, signals(w, o))
 				}
-				refuse = false
+				refuse.Store(false)
 				signal(w, boxes.Definition, "b", "Retry")
 				w.Advance(time.Second)
 				if !gone(w, boxes.Definition, "b") {

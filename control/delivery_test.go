@@ -183,17 +183,17 @@ func TestAUnitOfOrderIsNeverConcurrent(t *testing.T) {
 
 // TestAnAnswerThatIsTooLargeIsRefused: it is told and paused; sending again would bring it again.
 func TestAnAnswerThatIsTooLargeIsRefused(t *testing.T) {
-	calls := 0
-	shopkeeper := adapter(func(context.Context, command.Call) command.Result {
-		calls++
+	var calls log[string]
+	shopkeeper := adapter(func(_ context.Context, c command.Call) command.Result {
+		calls.add(c.Key)
 		return command.Result{Outcome: command.OutcomeDone, Body: []byte(`"` + strings.Repeat("x", 3<<20) + `"`)}
 	})
 	setpointtest.Run(t, setup(shopkeeper, asker()), func(w *setpointtest.World) {
 		w.Apply(nt, "n", spec{Value: "x"})
 		w.Advance(time.Hour)
 		wantText(t, "the wait", waits(must(w, nt, "n")), "Refused", "shop/x", "more than the store takes")
-		if calls != 1 {
-			t.Errorf("%d calls, want 1", calls)
+		if calls.len() != 1 {
+			t.Errorf("%d calls, want 1", calls.len())
 		}
 	})
 }

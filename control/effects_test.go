@@ -53,7 +53,7 @@ func TestEffectsThatAreNotDeclaredAreWithdrawn(t *testing.T) {
 // TestAnEffectIsNotWithdrawnWhileTheTurnIsUndecided: neither Await nor a Rollup that waits for a child says that it is not wanted.
 func TestAnEffectIsNotWithdrawnWhileTheTurnIsUndecided(t *testing.T) {
 	sub := setpointtest.NewSubsystem()
-	broken := false
+	broken := flag(false)
 	driver := boxes.Driver("box", func(turn *setpoint.Turn, b *thing) setpoint.Outcome {
 		parts.Child(turn, "a", spec{})
 		if b.Spec.Value == "await" {
@@ -65,7 +65,7 @@ func TestAnEffectIsNotWithdrawnWhileTheTurnIsUndecided(t *testing.T) {
 		return shop.Ensure(turn, "x", &spec{}).Outcome()
 	})
 	part := parts.Driver("part", func(*setpoint.Turn, *thing) setpoint.Outcome {
-		if broken {
+		if broken.Load() {
 			return setpoint.Await("Repair", "broken for a moment")
 		}
 		return setpoint.Done()
@@ -73,12 +73,12 @@ func TestAnEffectIsNotWithdrawnWhileTheTurnIsUndecided(t *testing.T) {
 	setpointtest.Run(t, setup(sub, driver, part), func(w *setpointtest.World) {
 		w.Apply(boxes.Definition, "b", spec{})
 		w.Converge(time.Minute)
-		broken = true
+		broken.Store(true)
 		touch(w, parts.Definition, "b.a", "x")
 		if o := must(w, boxes.Definition, "b"); o.Ready() {
 			t.Fatalf("the box does not follow its part")
 		}
-		broken = false
+		broken.Store(false)
 		touch(w, parts.Definition, "b.a", "y")
 		w.Apply(boxes.Definition, "b", spec{Value: "await"})
 		w.Settle()
@@ -156,9 +156,9 @@ func TestRetryIsConsumedOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var calls log[command.Token]
-			refuse := true
+			refuse := flag(true)
 			shopkeeper := adapter(func(_ context.Context, call command.Call) command.Result {
-				if calls.add(call.Token); refuse {
+				if calls.add(call.Token); refuse.Load() {
 					return c.result
 				}
 				return ok
@@ -193,7 +193,7 @@ func TestRetryIsConsumedOnce(t *testing.T) {
 				if c.calls > 0 && again != given {
 					t.Errorf("%d calls after the signal, want %d again", again, given)
 				}
-				refuse = false
+				refuse.Store(false)
 				signal(w, notes.Definition, "n", "Retry")
 				w.Advance(time.Minute)
 				if o := must(w, notes.Definition, "n"); !o.Ready() {
@@ -203,7 +203,7 @@ func TestRetryIsConsumedOnce(t *testing.T) {
 				if got := signals(w, must(w, notes.Definition, "n")); len(got) > 0 {
 					t.Errorf("signals %v lie in wait for the next refusal", got)
 				}
-				refuse = true
+				refuse.Store(true)
 				before := calls.len()
 				w.Apply(notes.Definition, "n", spec{Count: 1})
 				w.Advance(time.Hour)

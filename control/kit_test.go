@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -92,6 +93,13 @@ func (l *log[T]) list() []T {
 }
 
 func (l *log[T]) len() int { return len(l.list()) }
+
+// flag is a switch that the test and the code under test share.
+func flag(on bool) *atomic.Bool {
+	f := &atomic.Bool{}
+	f.Store(on)
+	return f
+}
 
 // must returns an object that has to exist.
 func must(w *setpointtest.World, def *setpoint.Definition, name string) *resource.Object {

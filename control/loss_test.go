@@ -37,10 +37,10 @@ func TestALossIsRepairedUnderAHigherIntent(t *testing.T) {
 // TestCrashLoopsBackOff: the pause before each repair in quick succession grows to the cap; one that held for long is repaired at once.
 func TestCrashLoopsBackOff(t *testing.T) {
 	sub := setpointtest.NewSubsystem()
-	crash := true
+	crash := flag(true)
 	var at log[time.Time]
 	sub.Answer = func(string, []byte, int) ([]byte, error) {
-		if at.add(time.Now()); crash {
+		if at.add(time.Now()); crash.Load() {
 			time.AfterFunc(time.Millisecond, func() { sub.Lose("x", "it crashed") })
 		}
 		return []byte(`{}`), nil
@@ -50,7 +50,7 @@ func TestCrashLoopsBackOff(t *testing.T) {
 	setpointtest.Run(t, s, func(w *setpointtest.World) {
 		w.Apply(nt, "n", spec{Value: "x"})
 		w.Advance(2 * time.Minute)
-		crash = false
+		crash.Store(false)
 		w.Advance(time.Minute)
 		all := at.list()
 		if len(all) > 25 {

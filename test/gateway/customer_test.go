@@ -156,13 +156,22 @@ func curlArguments(d *demo, g gateway, path string) []string {
 	}
 }
 
-// answers checks that every replica of a gateway serves a version of its routes: the kernel spreads connections over them, so one answer is not enough.
-func (d *demo) answers(t *testing.T, g gateway, version string) {
-	t.Helper()
+// wrong are the answers of a gateway that do not come by a version of its routes. The kernel spreads connections over the replicas, so one answer is not enough.
+func (d *demo) wrong(g gateway, version string) (found []string) {
+	d.t.Helper()
 	want := fmt.Sprintf("hello from the upstream: GET %s for ", path.Join("/", version, "x"))
 	for range 4 * g.Spec.Replicas {
 		if got := d.curl(g, "/x"); !strings.HasPrefix(got, want) {
-			t.Errorf("gateway %s answers %q, want %q", g.Metadata.Name, got, want)
+			found = append(found, fmt.Sprintf("gateway %s answers %q, want %q", g.Metadata.Name, got, want))
 		}
+	}
+	return found
+}
+
+// answers checks that every replica of a gateway serves a version of its routes.
+func (d *demo) answers(t *testing.T, g gateway, version string) {
+	t.Helper()
+	for _, problem := range d.wrong(g, version) {
+		t.Error(problem)
 	}
 }

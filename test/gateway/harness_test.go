@@ -210,7 +210,7 @@ func (d *demo) await(what string, look func() (seen string, done bool)) {
 
 // diagnosis is what the server and its database know of the objects that are not ready.
 func (d *demo) diagnosis() string {
-	rows := d.sql("SELECT kind, name FROM object WHERE status NOT LIKE '%\"type\":\"Ready\",\"status\":\"True\"%' OR deleted <> 0 OR state IN ('Provisioning', 'Degraded', 'Deleting')")
+	rows := d.sql("SELECT kind, name FROM object WHERE attributes NOT LIKE '%\"type\":\"Ready\",\"status\":\"True\"%' OR deleted <> 0 OR state IN ('Provisioning', 'Degraded', 'Deleting')")
 	var b strings.Builder
 	for line := range strings.Lines(rows) {
 		kind, name, _ := strings.Cut(strings.TrimSpace(line), "|")

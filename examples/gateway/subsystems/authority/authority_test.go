@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -95,5 +96,47 @@ func TestWhatIsNotARequestIsRefused(t *testing.T) {
 	}
 	if _, _, err := a.Find("../ca"); err == nil || !strings.Contains(err.Error(), "not a serial") {
 		t.Errorf("a serial that leads out of the directory: %v", err)
+	}
+}
+
+// desk expects certificates, and takes the first report of losses.
+type desk struct {
+	expected []command.Expectation
+	lost     chan []command.Loss
+}
+
+func (d desk) Expected(string) []command.Expectation { return d.expected }
+
+func (d desk) Lost(ctx context.Context, losses []command.Loss) error {
+	select {
+	case d.lost <- losses:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+func TestWhatVanishesIsReported(t *testing.T) {
+	dir := t.TempDir()
+	a := open(t, dir)
+	issue(t, a, "aa01")
+	issue(t, a, "aa02")
+	if err := os.Remove(filepath.Join(dir, "issued", "default_shop.tls", "aa02.crt")); err != nil {
+		t.Fatal(err)
+	}
+	d := desk{lost: make(chan []command.Loss)}
+	for _, token := range []command.Token{"aa01", "aa02", "aa03"} {
+		d.expected = append(d.expected, command.Expectation{Key: "default/shop.tls", Token: token, Request: []byte("{}")})
+	}
+	d.expected = append(d.expected, command.Expectation{Key: "default/gone.tls", Token: "aa04"}) // absence was asked for, and is there
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Observe(ctx, d) }()
+	losses := <-d.lost
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if len(losses) != 2 || losses[0].Token != "aa02" || losses[1].Token != "aa03" {
+		t.Errorf("reported %+v, want the one whose file was removed and the one that never was", losses)
 	}
 }

@@ -39,8 +39,9 @@ type AdapterOptions struct {
 type Adapter struct{ options AdapterOptions }
 
 var (
-	_ command.Adapter = (*Adapter)(nil)
-	_ command.LookUp  = (*Adapter)(nil)
+	_ command.Adapter  = (*Adapter)(nil)
+	_ command.LookUp   = (*Adapter)(nil)
+	_ command.Observer = (*Adapter)(nil)
 )
 
 // NewAdapter makes an adapter.
@@ -123,27 +124,38 @@ func (a *Adapter) request(ctx context.Context, method, base, path string, body [
 // LookUp asks the process whether the call's configuration is the one it has. A process that does not exist any more has none, and to
 // unload it is done: that is for Do to find, which an error would keep from being called.
 func (a *Adapter) LookUp(ctx context.Context, call command.Call) (command.Result, bool, error) {
-	request, err := a.request(ctx, http.MethodGet, call.Destination, "/status", nil)
+	status, err := a.status(ctx, call.Destination)
+	if errors.Is(err, errGone) || err == nil && status.Token != call.Token {
+		return command.Result{}, false, nil
+	}
 	if err != nil {
 		return command.Result{}, false, err
 	}
-	client, gone := a.detecting()
-	text, result, ok := subsystem.Exchange(client, request)
-	if gone.gone {
-		return command.Result{}, false, nil
-	}
-	if !ok {
-		return command.Result{}, false, fmt.Errorf("look up %s: %s", call.Destination, result.Message)
-	}
-	var status Status
-	if err := json.Unmarshal(text, &status); err != nil {
-		return command.Result{}, false, fmt.Errorf("look up %s: the answer is malformed: %w", call.Destination, err)
-	}
-	if status.Token != call.Token {
-		return command.Result{}, false, nil
-	}
 	body, err := json.Marshal(Result{Version: status.Version, Boot: status.Boot})
 	return command.Result{Outcome: command.OutcomeDone, Body: body}, err == nil, err
+}
+
+// errGone: no process is there.
+var errGone = errors.New("the process is gone")
+
+// status asks a process what it has loaded.
+func (a *Adapter) status(ctx context.Context, destination string) (status Status, err error) {
+	request, err := a.request(ctx, http.MethodGet, destination, "/status", nil)
+	if err != nil {
+		return status, err
+	}
+	client, gone := a.detecting()
+	text, result, ok := subsystem.Exchange(client, request)
+	switch {
+	case gone.gone:
+		return status, fmt.Errorf("look up %s: %w", destination, errGone)
+	case !ok:
+		return status, fmt.Errorf("look up %s: %s", destination, result.Message)
+	}
+	if err := json.Unmarshal(text, &status); err != nil {
+		return status, fmt.Errorf("look up %s: the answer is malformed: %w", destination, err)
+	}
+	return status, nil
 }
 
 func refuse(class command.Class, format string, arguments ...any) command.Result {

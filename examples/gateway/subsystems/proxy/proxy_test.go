@@ -302,3 +302,44 @@ func TestReplicasShareAPortAndSwapsDropNothing(t *testing.T) {
 	cancel()
 	clients.Wait()
 }
+
+// desk expects configurations, and takes the first report of losses.
+type desk struct {
+	expected []command.Expectation
+	lost     chan []command.Loss
+}
+
+func (d desk) Expected(string) []command.Expectation { return d.expected }
+
+func (d desk) Lost(ctx context.Context, losses []command.Loss) error {
+	select {
+	case d.lost <- losses:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+func TestAProcessThatIsAheadIsReportedAtTheStart(t *testing.T) {
+	admin, _ := start(t, "b1")
+	right, _ := start(t, "b2")
+	gone, stop := start(t, "b3")
+	stop()
+	adapter := newAdapter(t)
+	request := Request{Hostname: hostname, CertificateSerial: "s1"}
+	want(t, adapter.Do(t.Context(), push(admin, 1, 2, "t2", request)), command.OutcomeDone, "")
+	want(t, adapter.Do(t.Context(), push(right, 1, 2, "t9", request)), command.OutcomeDone, "")
+	d := desk{lost: make(chan []command.Loss), expected: []command.Expectation{
+		{Key: "a", Destination: admin, Token: "t1"}, {Key: "b", Destination: right, Token: "t9"}, {Key: "c", Destination: gone, Token: "t1"},
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- adapter.Observe(ctx, d) }()
+	losses := <-d.lost
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if len(losses) != 1 || losses[0].Key != "a" || losses[0].Token != "t1" {
+		t.Errorf("reported %+v, want only the process that has loaded something else", losses)
+	}
+}
