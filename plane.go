@@ -75,7 +75,8 @@ func New(ctx context.Context, c Config) (*Plane, error) {
 }
 
 // Run works until ctx ends, then stops gracefully: no new turn or call begins, those under way may finish for the grace
-// period, and the lease is given up. It returns nil after such a stop, and may be called once.
+// period, and the lease is given up. It returns nil after such a stop. It ends by itself, with an error, when the store is closed
+// (store.ErrClosed) and when another process has taken the lease (store.ErrFenced). It may be called once.
 func (p *Plane) Run(ctx context.Context) error { return p.engine.Run(ctx) }
 
 // Loaded is closed when the view holds everything that existed before the plane ran.
@@ -107,7 +108,7 @@ func (p *Plane) Live() error { return p.engine.Alive() }
 // Ready says whether the plane does its work: the view loaded and following, commits succeeding, workers moving.
 func (p *Plane) Ready() error { return p.engine.Working() }
 
-// Controllers and Adapters report the queues.
+// Controllers reports the queues of the controllers.
 func (p *Plane) Controllers() []control.ControllerStats { return p.engine.Controllers() }
 
 // Adapters reports the queues of the adapters.

@@ -130,6 +130,47 @@ func TestAnUnknownEndIsLookedUpBeforeItIsRepeated(t *testing.T) {
 	})
 }
 
+// forgetful is a subsystem that does everything it is told, again and again, and can only be asked whether it has done it.
+type forgetful struct {
+	mu    sync.Mutex
+	did   []command.Token
+	takes time.Duration
+}
+
+func (f *forgetful) Do(_ context.Context, c command.Call) command.Result {
+	<-time.After(f.takes)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.did = append(f.did, c.Token)
+	return ok
+}
+
+func (f *forgetful) LookUp(_ context.Context, c command.Call) (command.Result, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return ok, slices.Contains(f.did, c.Token), nil
+}
+
+// TestWhatMayHaveBeenSentIsLookedUpBeforeItIsSentAgain: the process died, or its commit failed, between the effect and the record of it. A subsystem that
+// can only be asked must not be told twice.
+func TestWhatMayHaveBeenSentIsLookedUpBeforeItIsSentAgain(t *testing.T) {
+	f := &forgetful{takes: 500 * time.Millisecond}
+	setpointtest.Run(t, setup(f, asker()), func(w *setpointtest.World) {
+		w.Apply(nt, "n", spec{Value: "x"})
+		w.Advance(100 * time.Millisecond)
+		w.Restart() // the call ends after the process is dead
+		w.Converge(time.Minute)
+		if len(f.did) != 1 {
+			t.Errorf("the effect was had %d times: %v", len(f.did), f.did)
+		}
+		w.Apply(nt, "n", spec{Value: "x", Count: 1})
+		w.Converge(time.Minute)
+		if len(f.did) != 2 {
+			t.Errorf("a new wish was not sent: %v", f.did)
+		}
+	})
+}
+
 // TestAUnitOfOrderIsNeverConcurrent: nor are more calls than the policy allows; units go beside each other.
 func TestAUnitOfOrderIsNeverConcurrent(t *testing.T) {
 	var mu sync.Mutex
@@ -239,6 +280,29 @@ func TestRetriesSendTheStoredBytes(t *testing.T) {
 		}
 		if all[0].Epoch == all[len(all)-1].Epoch || !json.Valid(all[0].Request) {
 			t.Errorf("the restarted plane sends under the epoch %s of the dead one", all[0].Epoch)
+		}
+	})
+}
+
+// TestAResultAndWhatFollowsFromItAreOneCommit: the worker that has the result runs the owner's next turn with it.
+func TestAResultAndWhatFollowsFromItAreOneCommit(t *testing.T) {
+	shopkeeper := adapter(func(_ context.Context, c command.Call) command.Result {
+		<-time.After(10 * time.Millisecond) // so that the turn that asked is over
+		return command.Result{Outcome: command.OutcomeDone, Body: c.Request}
+	})
+	setpointtest.Run(t, setup(shopkeeper, asker()), func(w *setpointtest.World) {
+		w.Apply(nt, "n", spec{Value: "x", Count: 3})
+		w.Converge(time.Minute)
+		all := w.Commits()
+		if len(all) != 3 {
+			t.Fatalf("%d commits, want the client's, the wish, and the result with what follows from it", len(all))
+		}
+		last := all[2]
+		if len(last.Commands) != 1 || last.Commands[0].Command.Phase != command.Done || len(last.Objects) != 1 || !last.Objects[0].Object.Ready() {
+			t.Errorf("the last commit is %+v", last)
+		}
+		if string(must(w, nt, "n").Status) != `{"runs":3}` || w.Turns() != 2 {
+			t.Errorf("status %s after %d turns, want two", must(w, nt, "n").Status, w.Turns())
 		}
 	})
 }

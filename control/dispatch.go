@@ -11,6 +11,7 @@ import (
 
 	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/queue"
+	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 )
 
@@ -29,6 +30,9 @@ type dispatcher struct {
 	units  map[string]map[command.Slot]struct{} // the open commands of each unit
 	unitOf map[command.Slot]string
 	early  map[command.Slot]command.Loss // losses reported before the acknowledgement was committed
+	// begun is the revision of each open command from which an attempt has begun whose end is not recorded, by this process or, of what was
+	// there before it, perhaps by another.
+	begun map[command.Slot]resource.Revision
 }
 
 func newDispatcher(e *Engine, a AdapterConfig, random *rand.Rand) *dispatcher {
@@ -39,14 +43,21 @@ func newDispatcher(e *Engine, a AdapterConfig, random *rand.Rand) *dispatcher {
 		queue: queue.New(queue.Options[string]{
 			Name: string(a.Name), Base: p.Base, Cap: p.Cap, Random: rand.New(rand.NewPCG(random.Uint64(), random.Uint64())),
 		}),
-		units: map[string]map[command.Slot]struct{}{}, unitOf: map[command.Slot]string{}, early: map[command.Slot]command.Loss{},
+		units: map[string]map[command.Slot]struct{}{}, unitOf: map[command.Slot]string{}, early: map[command.Slot]command.Loss{}, begun: map[command.Slot]resource.Revision{},
 	}
 }
 
-// follow keeps the index of open commands in step with the feed, and wakes the unit of one that has to be sent.
-func (d *dispatcher) follow(c *command.Command, removed bool) {
+// follow keeps the index of open commands in step with the feed, and wakes the unit of one that has to be sent. inherited is set for what was there
+// before this process.
+func (d *dispatcher) follow(c *command.Command, removed, inherited bool) {
 	slot, open := c.Slot, !removed && c.Phase.Open()
 	d.mu.Lock()
+	switch {
+	case !open:
+		delete(d.begun, slot)
+	case inherited:
+		d.begun[slot] = c.Revision
+	}
 	if unit, ok := d.unitOf[slot]; ok && (!open || unit != c.Unit) {
 		drop(d.units, unit, slot)
 		delete(d.unitOf, slot)
@@ -137,11 +148,8 @@ func (d *dispatcher) pick(unit string) (due *command.Command, next time.Time) {
 // overtime is how long an adapter may take to notice that its call's deadline has passed, before it is reported as stuck.
 const overtime = 5 * time.Second
 
-// attempt asks the subsystem once: what became of the token, when an earlier end is unknown and it can be asked, and then to do it.
+// attempt asks the subsystem once: what became of the token, when an earlier attempt may have reached it and it can be asked, and then to do it.
 func (d *dispatcher) attempt(ctx context.Context, c command.Command) command.Result {
-	if !c.Deadline.IsZero() && !d.engine.now().Before(c.Deadline) {
-		return command.Result{Outcome: command.OutcomeRefused, Class: command.Terminal, Message: "its deadline passed before it was done"}
-	}
 	call := command.Call{
 		Token: c.Token, Epoch: d.engine.lease.Epoch, Intent: c.Intent, Key: c.Key, Destination: c.Destination,
 		Request: c.Request, Previous: c.Result, Handle: c.Handle, Attempt: c.Attempt + 1, Object: c.Object,
@@ -149,20 +157,31 @@ func (d *dispatcher) attempt(ctx context.Context, c command.Command) command.Res
 	limited, cancel := context.WithTimeout(ctx, d.policy.Timeout)
 	defer cancel()
 	defer d.crew.watch(d.policy.Timeout+overtime, "a call with key "+c.Key, &c.Object)()
+	expired := !c.Deadline.IsZero() && !d.engine.now().Before(c.Deadline)
 	begun := time.Now()
-	r := d.ask(limited, call, c.Unknown)
+	r := d.ask(limited, call, d.begin(&c), expired)
 	d.engine.meter.Call(string(d.name), string(r.Outcome), time.Since(begun))
 	return r
 }
 
-func (d *dispatcher) ask(ctx context.Context, call command.Call, lookUp bool) (r command.Result) {
+// begin notes that an attempt of a command begins, and reports whether an earlier one may have reached the subsystem without its end being
+// known: it ended as unknown, its result could not be committed, or the process died of it.
+func (d *dispatcher) begin(c *command.Command) (doubtful bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	doubtful = c.Unknown || d.begun[c.Slot] == c.Revision
+	d.begun[c.Slot] = c.Revision
+	return doubtful
+}
+
+func (d *dispatcher) ask(ctx context.Context, call command.Call, doubtful, expired bool) (r command.Result) {
 	defer func() {
 		if p := recover(); p != nil {
 			d.engine.log.Error("panic in an adapter", "adapter", d.name, "key", call.Key, "panic", p, "stack", string(debug.Stack()))
 			r = command.Result{Outcome: command.OutcomeUnknown, Class: command.Ambiguous, Message: fmt.Sprintf("panic in adapter %s: %v", d.name, p)}
 		}
 	}()
-	if l, ok := d.adapter.(command.LookUp); ok && lookUp {
+	if l, ok := d.adapter.(command.LookUp); ok && doubtful {
 		r, known, err := l.LookUp(ctx, call)
 		if err != nil {
 			return command.Result{Outcome: command.OutcomeUnknown, Class: command.Ambiguous, Message: "look-up: " + err.Error()}
@@ -170,6 +189,9 @@ func (d *dispatcher) ask(ctx context.Context, call command.Call, lookUp bool) (r
 		if known {
 			return r
 		}
+	}
+	if expired {
+		return command.Result{Outcome: command.OutcomeRefused, Class: command.Terminal, Message: "its deadline passed before it was done"}
 	}
 	return d.adapter.Do(ctx, call)
 }

@@ -259,54 +259,6 @@ func (e *Engine) stop(cancelCalls context.CancelFunc) {
 	}
 }
 
-// commit writes on behalf of this engine: fenced with its lease.
-func (e *Engine) commit(ctx context.Context, tx store.Transaction) (store.Receipt, error) {
-	tx.Fences = append(tx.Fences, store.Fence{Scope: Scope, Epoch: e.lease.Epoch})
-	r, err := e.store.Commit(ctx, tx)
-	e.meter.Commit(err)
-	e.health.committed(err)
-	switch {
-	case err == nil:
-		e.view.Announce(r.Revision)
-	case errors.Is(err, store.ErrFenced):
-		select {
-		case e.fenced <- err:
-		default: // told already
-		}
-	}
-	return r, err
-}
-
-// catchUp waits until the view has applied what a conflict was with, and reports whether it is worth trying again at once. read is the revision that
-// the loser had read. A conflict with something that is gone does not say when it went: then it is worth trying if the view has moved on.
-func (e *Engine) catchUp(ctx context.Context, err error, read resource.Revision) bool {
-	var conflict *store.CommitError
-	if !errors.As(err, &conflict) || conflict.Actual == 0 {
-		return e.view.Revision() > read
-	}
-	return e.view.WaitFor(ctx, conflict.Actual) == nil
-}
-
-// policy returns how an adapter's commands are repeated.
-func (e *Engine) policy(a command.AdapterName) command.Policy {
-	if d := e.dispatchers[a]; d != nil {
-		return d.policy
-	}
-	return command.Policy{}.WithDefaults()
-}
-
-// now is the time as it is stored: UTC, microseconds, no monotonic reading, so that it survives being written and read.
-func (e *Engine) now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
-
-// stored rounds a moment in the future up to what the store keeps, so that it is never waited for in vain: a time that is due by the
-// clock is due by [Engine.now] as well.
-func stored(t time.Time) time.Time {
-	if t.IsZero() {
-		return t
-	}
-	return t.Add(time.Microsecond - 1).UTC().Truncate(time.Microsecond)
-}
-
 // tenant shares a controller's workers fairly between namespaces.
 func tenant(k resource.Key) resource.Namespace { return k.Namespace }
 

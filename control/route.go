@@ -89,7 +89,7 @@ func (e *Engine) routeCommand(w *wakes, a *view.Applied, c view.CommandChange) {
 		now = c.Old
 	}
 	if d := e.dispatchers[now.Adapter]; d != nil {
-		d.follow(now, c.New == nil)
+		d.follow(now, c.New == nil, a.Origin == view.Initial)
 	}
 	l := e.loops[now.Controller]
 	if l == nil || c.New == nil || a.Origin == view.Initial || echo(a, l, now.Object) {

@@ -1,6 +1,7 @@
 package setpointtest_test
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -107,6 +108,14 @@ func TestAWholeIsMadeChangedAndRemoved(t *testing.T) {
 	})
 }
 
+// stride thins out the crash points, except in a soak.
+func stride() int {
+	if os.Getenv("SETPOINT_SOAK") != "" {
+		return 1
+	}
+	return 4
+}
+
 func TestCrashes(t *testing.T) {
 	apply := func(spec wholeSpec) func(*setpointtest.World) {
 		return func(w *setpointtest.World) { w.Apply(wholes.Definition, "w", spec) }
@@ -120,6 +129,7 @@ func TestCrashes(t *testing.T) {
 			func(w *setpointtest.World) { w.Apply(wholes.Definition, "other", wholeSpec{Parts: 1, Size: 1}) },
 			func(w *setpointtest.World) { w.Delete(wholes.Definition, "w") },
 		},
+		Stride: stride(),
 	})
 	t.Logf("%d runs", runs)
 }

@@ -28,7 +28,7 @@ func (s *Server) Apply(request ApplyRequest) (ApplyAnswer, error) {
 	if mishap.Refuse {
 		return refused(command.Retry, "told to refuse"), nil
 	}
-	if mishap.Forget {
+	if mishap.Forget && !s.blank() {
 		if err := s.Forget(); err != nil {
 			return ApplyAnswer{}, errors.Join(ErrNoAnswer, err)
 		}
@@ -42,6 +42,13 @@ func (s *Server) Apply(request ApplyRequest) (ApplyAnswer, error) {
 		err = fmt.Errorf("%w: told to lose the answer", ErrNoAnswer)
 	}
 	return answer, err
+}
+
+// blank reports whether there is nothing to forget: a memory that was erased again and again before it is taught could never be taught.
+func (s *Server) blank() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.memory.blank
 }
 
 func refuseMalformed(r ApplyRequest) (ApplyAnswer, bool) {

@@ -22,7 +22,7 @@ type Faults struct {
 	// Slow does it after DelayMillis, also when the caller has gone away; later calls of the same key wait behind it.
 	Slow        float64 `json:"slow,omitempty"`
 	DelayMillis int64   `json:"delayMillis,omitempty"`
-	// Forget erases the whole memory.
+	// Forget erases the whole memory, unless that is blank.
 	Forget float64 `json:"forget,omitempty"`
 	// ForgetNow erases the whole memory once, at the moment the faults are set.
 	ForgetNow bool `json:"forgetNow,omitempty"`

@@ -288,3 +288,19 @@ func TestCompactionKeepsEverythingThatCounts(t *testing.T) {
 		}
 	}
 }
+
+// TestABlankMemoryCanBeTaught: calls that wait for a blank memory to be taught do not erase it again, however forgetful the server is.
+func TestABlankMemoryCanBeTaught(t *testing.T) {
+	s := open(t, Options{Dir: t.TempDir(), Handler: newShelf()})
+	if err := s.SetFaults(Faults{Forget: 1}); err != nil {
+		t.Fatal(err)
+	}
+	blank := s.Memory()
+	if a := must(t, s, apply("a", 1, 1, "t1", `{}`)); a.Class != command.Throttled || s.Memory() != blank {
+		t.Fatalf("a blank memory answered %s and is %s now, was %s: want it refused, and the same memory", text(a), s.Memory(), blank)
+	}
+	teach(t, s)
+	if a := must(t, s, apply("a", 1, 1, "t1", `{}`)); a.Class != command.Throttled || s.Memory() == blank {
+		t.Errorf("a memory that was taught answered %s and is %s: want it forgotten, and another memory", text(a), s.Memory())
+	}
+}

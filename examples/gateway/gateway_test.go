@@ -216,8 +216,8 @@ func TestFaultsEverywhere(t *testing.T) {
 	const gateways = 40
 	f := newFakes()
 	setpointtest.Run(t, f.setup(), func(w *setpointtest.World) {
-		random := rand.New(rand.NewPCG(7, 11))
 		for _, s := range f.all() {
+			random := rand.New(rand.NewPCG(7, 11)) // each has its own, and asks it for one call at a time
 			s.Fault = func(command.Call) setpointtest.Fault {
 				if random.IntN(5) > 0 {
 					return setpointtest.NoFault

@@ -64,15 +64,17 @@ func (d *demo) dig(name string) string {
 func (d *demo) watchedByKubectl() {
 	d.t.Helper()
 	watch := testkit.Start(d.t, testkit.Kubectl(d.t), "--kubeconfig", d.path("kubeconfig"), "get", "gateways", "-w")
-	testkit.Wait(d.t, "kubectl shows the first gateway", func() bool { return len(rows(watch.Output(), "shop")) > 0 })
+	d.await("kubectl shows the first gateway", func() (string, bool) {
+		return watch.Output(), len(rows(watch.Output(), "shop")) > 0
+	})
 	d.mustApply("second", d.spec("second", 1, "r1"))
 	var seen []string
-	testkit.Wait(d.t, "kubectl shows the second gateway becoming Active", func() bool {
+	d.await("kubectl shows the second gateway becoming Active", func() (string, bool) {
 		seen = nil
 		for _, row := range rows(watch.Output(), "second") {
 			seen = append(seen, row[1])
 		}
-		return slices.Contains(seen, "Active")
+		return watch.Output(), slices.Contains(seen, "Active")
 	})
 	if seen[0] != "Provisioning" || len(slices.Compact(seen)) != 2 {
 		d.t.Errorf("kubectl showed the second gateway as %v, want Provisioning and then Active", seen)

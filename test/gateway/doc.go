@@ -12,6 +12,7 @@
 //   - TestKilledSetpoint: Setpoint itself is killed at random moments of everything.
 //   - TestFaults: subsystems that fail in each of the ways that they can be told to.
 //   - TestVandal: somebody edits the running database.
+//   - TestBadInput: everything that can be wrong with a request.
 //   - TestRestore: a backup put in the place of the database, fresh and stale.
 //
 // Every random choice comes from a seed that is printed; SETPOINT_SEED sets it. Times are printed and never asserted.

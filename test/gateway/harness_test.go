@@ -84,13 +84,14 @@ func (d *demo) start() {
 // introduced waits for the first gateway to be Active, as the program itself says.
 func (d *demo) introduced() {
 	d.t.Helper()
-	testkit.Wait(d.t, "the demo says that its gateway is Active", func() bool {
+	d.await("the demo says that its gateway is Active", func() (string, bool) {
+		output := d.process.Output()
 		select {
 		case <-d.process.Ended():
-			d.t.Fatalf("the demo has ended: %v\n%s", d.process.Err(), d.process.Output())
+			d.t.Fatalf("the demo has ended: %v\n%s", d.process.Err(), output)
 		default:
 		}
-		return strings.Contains(d.process.Output(), "Gateway shop is Active")
+		return output, strings.Contains(output, "Gateway shop is Active")
 	})
 	d.upstream = "http://" + d.read("upstream", "address")
 	var err error
@@ -210,6 +211,9 @@ func (d *demo) await(what string, look func() (seen string, done bool)) {
 
 // diagnosis is what the server and its database know of the objects that are not ready.
 func (d *demo) diagnosis() string {
+	if _, err := os.Stat(d.path("server")); err != nil {
+		return "no server: " + err.Error()
+	}
 	rows := d.sql("SELECT kind, name FROM object WHERE attributes NOT LIKE '%\"type\":\"Ready\",\"status\":\"True\"%' OR deleted <> 0 OR state IN ('Provisioning', 'Degraded', 'Deleting')")
 	var b strings.Builder
 	for line := range strings.Lines(rows) {

@@ -41,7 +41,8 @@ func TestKilledProxy(t *testing.T) {
 		t.Errorf("%d processes were started for one that died", n)
 	}
 
-	rounds := size(4, 60)
+	// A proxy that dies again and again is started again later and later, up to five seconds, so long runs get slow.
+	rounds := size(4, 30)
 	for round := range rounds {
 		began := time.Now()
 		since = d.killDuringChange(random, round+1, since)

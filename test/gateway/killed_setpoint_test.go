@@ -26,8 +26,8 @@ func TestKilledSetpoint(t *testing.T) {
 	d.introduced()
 	c := &customer{demo: d, random: rand.New(rand.NewPCG(random.Uint64(), 1)), wishes: map[string]edge.GatewaySpec{}, versions: map[string]string{}}
 	c.wishes["shop"] = d.get("shop").Spec // which every start of the demo makes anew
-	ctx, close := context.WithCancel(t.Context())
-	defer close()
+	ctx, dismiss := context.WithCancel(t.Context())
+	defer dismiss()
 	var shift sync.WaitGroup
 	ended := make(chan error, 1)
 	shift.Go(func() { ended <- c.work(ctx) })
@@ -39,7 +39,7 @@ func TestKilledSetpoint(t *testing.T) {
 		d.start()
 		t.Logf("killed %d of %d, %v", n+1, kills, time.Since(began).Round(time.Millisecond))
 	}
-	close()
+	dismiss()
 	shift.Wait()
 	if err := <-ended; err != nil {
 		t.Fatalf("the customer: %v", err)

@@ -1,0 +1,87 @@
+// Package control is the engine: it runs controllers, and delivers to the outside what they ask for.
+//
+// An author writes one function per kind. It compares what an object should be with what is known, and says what is missing:
+//
+//	func drive(t *control.Turn, g *Gateway) control.Outcome {
+//		address := Addresses.Child(t, "ip", AddressSpec{Pool: "edge"})      // a part, made and kept
+//		if address.Status.IP == "" {
+//			Records.Hold(t, "dns")                                          // undecided: neither made nor removed
+//			return t.Rollup()                                               // wait for the parts
+//		}
+//		Records.Child(t, "dns", RecordSpec{Name: g.Spec.Host, IP: address.Status.IP}, control.Needs("ip"))
+//		return t.Rollup()
+//	}
+//
+// It becomes a [Controller] by [Kind.Driver] or [Kind.Controller], and runs in an [Engine], which package setpoint assembles into a plane.
+//
+// # Turn
+//
+// A [Turn] is one run of the function for one object. It reads from a consistent cut of the view and stages what should change, and it
+// calls nothing: no network, no clock but [Turn.Now], no randomness. So it may be run again at will. What it staged is committed as one
+// transaction, on condition that the object is as it was read; on a conflict the turn is run again on what is there now, and the
+// first run leaves no trace. A decision that rests on another object can make that a condition too ([Turn.Fresh]).
+//
+// A turn runs when the object changes, or its children, its commands or its signals; when something changes that it read ([Kind.Get],
+// [Kind.List]) or waits for ([Await]); and when its time has come. Not when it has only written itself, unless it moved the object to another state or
+// into deletion.
+//
+// # Outcome
+//
+// The one answer of a turn: [Done], [After], [Await] or [Fail]. It decides when the object is looked at again, and the driver's is the object's
+// Ready condition. What a controller waits for stands in the object's status, with a code, references and a time, and [Engine.Explain]
+// follows it to the root cause. Fail drops everything that was staged; the error's class ([Terminal], [Throttled], or neither) says
+// whether repeating helps. A mistake in what is staged, such as an illegal transition, is a terminal failure that says what to do.
+//
+// # Children
+//
+// [Kind.Child] says that a part should exist, [Kind.Hold] that this is undecided. [Turn.Rollup] ends the declaration: what this controller
+// declared before and does not mention is deleted, those parts first that need others ([Needs]). Children are owned by UID, and named
+// "<parent>.<child>" ("<parent>.<controller>.<child>" for a controller that is not the driver). A name that somebody else's object has is an
+// error, never a take-over.
+//
+// # Effects
+//
+// [Endpoint.Ensure] says how something outside should be, by its natural key; nil says that it should not be. It stages a command, a row of the
+// same transaction. An effect that was ensured before and is not mentioned by a turn that is Done is withdrawn: asked to be absent. A turn
+// that waits, also in a Rollup, withdraws nothing; while the object is being deleted, every turn does.
+//
+// # Delivery
+//
+// After the commit an adapter's workers send the command: at most one of a unit of order at a time, at most so many at once as the
+// policy allows, each attempt with the same token and bytes. An attempt ends as done, accepted, refused, failed or unknown. Unknown, which is also
+// what a panic or a cut line is, is looked up where the subsystem can be asked, and repeated with the same token. When the policy is used up, or the
+// subsystem refuses for good, the command pauses, visibly, until its request changes or a "Retry" signal is raised on its owner.
+//
+// A result and the turn that follows from it are one commit wherever nobody else works on the object. When an observer reports that an effect
+// no longer holds, the owner's turn asks again under a higher intent, so that the repair is not answered "done already"; one that keeps
+// failing is repaired ever more slowly.
+//
+// # Deletion
+//
+// Deletion is asked for once and never taken back. The driver holds each of its objects from birth, a further controller those for which it has
+// made something. The engine brings the object into its table's deleting state, deletes the children in the order of their needs, withdraws the
+// effects, and lets go when a turn is Done and nothing is left. Ensure asks for absence by itself while the owner is being deleted, unless
+// told otherwise ([WhileDeleting]). An object whose owners are all gone is deleted by its driver.
+//
+// # What is promised
+//
+//   - One turn at a time per controller and object; what is added during a turn is answered by a later one.
+//   - What a turn decided is committed whole or not at all, by the process that has the lease and by no other. An engine that has lost its
+//     lease stops, with an error.
+//   - A command that was committed is sent until it is settled, replaced or paused, across restarts. A result is taken for the wish it
+//     answers, and no other.
+//   - At rest nothing runs and nothing is written. A failing object is repeated with backoff to a cap, and no time that an author names
+//     makes it spin.
+//   - A panic or an endless loop in an author's function harms its object, and no other: its worker is replaced, up to a bound, and
+//     [Engine.Working] and [Engine.Alive] say so.
+//   - A stop lets turns and calls under way finish, for a grace period.
+//
+// # What is not
+//
+//   - That a subsystem sees a request once. It sees each token at least once; to have one effect per token it must remember tokens, or
+//     keep one effect per natural key, and refuse a lower (epoch, intent).
+//   - That a turn sees the present. It sees one moment that is not older than what the same object's last turn wrote.
+//   - That every change causes a turn: changes that come close together are seen as one.
+//   - That an object is collected when its owner is gone and its kind has no driver.
+//   - That the finalizer of a controller that was removed from the program goes away by itself; an operator takes it off the deleted object.
+package control
