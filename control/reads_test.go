@@ -1,11 +1,14 @@
 package control_test
 
 import (
+	"context"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/setpointhq/setpoint"
 	"github.com/setpointhq/setpoint/setpointtest"
+	"github.com/setpointhq/setpoint/store"
 )
 
 // TestAControllerIsNotWokenByItsOwnEcho: one turn per change of others, however much it writes.
@@ -227,6 +230,40 @@ func TestAConflictRunsTheTurnAgain(t *testing.T) {
 		}
 		if failures := w.Plane.Controllers()[0].Queue.Failures; failures != 0 {
 			t.Errorf("a conflict counts as a failure: %d", failures)
+		}
+	})
+}
+
+// TestAConflictOnAStaleViewWaitsForTheNews: until the view shows what the turn lost to, running it again would lose again.
+func TestAConflictOnAStaleViewWaitsForTheNews(t *testing.T) {
+	var runs log[int]
+	driver := notes.Driver("note", func(_ *setpoint.Turn, n *thing) setpoint.Outcome {
+		runs.add(n.Spec.Count)
+		n.Status.Runs++
+		return setpoint.After(time.Hour, "Hourly", "")
+	})
+	runSlow(t, driver, func(b *bench) {
+		b.create(nt, "n")
+		b.advance(time.Minute)
+		have, _ := b.engine.View().Get(nt.Key("default", "n"))
+		b.store.stall(2 * time.Hour)
+		next := have.Clone()
+		next.Spec, next.Generation = []byte(`{"count":5}`), have.Generation+1
+		if _, err := b.store.Store.Commit(context.Background(), store.Transaction{
+			Writer: store.Writer{Name: "test"}, Objects: []store.ObjectWrite{{Expect: have.Revision, Object: next}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		b.advance(90 * time.Minute)
+		if got := runs.list(); !slices.Equal(got, []int{0, 0}) {
+			t.Errorf("runs on %v while the view is stale, want the first, and one that lost and waits", got)
+		}
+		b.advance(time.Hour)
+		if got := runs.list(); len(got) < 3 || got[2] != 5 {
+			t.Errorf("runs on %v afterwards, want one on the news", got)
+		}
+		if failures := b.engine.Controllers()[0].Queue.Failures; failures != 0 {
+			t.Errorf("it counts as %d failures", failures)
 		}
 	})
 }

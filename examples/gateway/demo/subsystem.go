@@ -56,9 +56,11 @@ var runners = map[string]func(ctx context.Context, dir, listen string, ready fun
 		control := beside(listen)
 		return dnsserver.Run(ctx, dnsserver.Options{
 			Zone: Zone, Dir: dir, Listen: listen, Control: control, Ready: func(dns, control net.Addr) {
-				if err := writeFile(filepath.Join(dir, "control"), control.String()); err == nil {
-					ready(dns)
+				if err := writeFile(filepath.Join(dir, "control"), control.String()); err != nil {
+					fmt.Fprintln(os.Stderr, err)
+					return
 				}
+				ready(dns)
 			},
 		})
 	},
@@ -74,8 +76,8 @@ func beside(listen string) string {
 }
 
 // RunSubsystem runs one subsystem in dir until ctx ends. It holds dir/lock for as long, so that there is one, and writes dir/pid and, when
-// it serves, dir/address. It listens where it did before.
-func RunSubsystem(ctx context.Context, name, dir string) error {
+// it serves, dir/address. It listens where it did before, unless somebody else does by now.
+func RunSubsystem(ctx context.Context, name, dir string) (err error) {
 	run, ok := runners[name]
 	if !ok {
 		return fmt.Errorf("subsystem %q: there is none of that name; want one of %v", name, Names)
@@ -85,45 +87,43 @@ func RunSubsystem(ctx context.Context, name, dir string) error {
 		return fmt.Errorf("subsystem %s: %w", name, err)
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	whole := unix.Flock_t{Type: unix.F_WRLCK}
+	if err := unix.FcntlFlock(lock.Fd(), unix.F_SETLK, &whole); err != nil {
 		return fmt.Errorf("subsystem %s: another process runs it in %s: %w", name, dir, err)
 	}
 	if err := writeFile(filepath.Join(dir, "pid"), strconv.Itoa(os.Getpid())); err != nil {
 		return err
 	}
-	listen := "127.0.0.1:0"
-	if last, err := os.ReadFile(filepath.Join(dir, "address")); err == nil {
-		listen = strings.TrimSpace(string(last))
-	}
-	return run(ctx, dir, listen, func(at net.Addr) {
-		if err := writeFile(filepath.Join(dir, "address"), at.String()); err == nil {
+	ready := func(at net.Addr) {
+		err := writeFile(filepath.Join(dir, "address"), at.String())
+		if err == nil {
 			err = writeFile(filepath.Join(dir, "ready"), strconv.Itoa(os.Getpid()))
-			if err != nil {
-				fmt.Fprintln(os.Stderr, err)
-			}
 		}
-	})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	if last, err := os.ReadFile(filepath.Join(dir, "address")); err == nil {
+		if err := run(ctx, dir, strings.TrimSpace(string(last)), ready); !errors.Is(err, syscall.EADDRINUSE) {
+			return err
+		}
+	}
+	return run(ctx, dir, "127.0.0.1:0", ready)
 }
 
-// running is the process that holds a directory's lock, 0 when none does.
+// running is the process that holds a directory's lock, 0 when none does. The kernel is asked who it is, without taking the lock, which would keep out a
+// subsystem that starts at that moment.
 func running(dir string) (pid int, err error) {
 	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if err == nil {
-		return 0, unix.Flock(int(lock.Fd()), unix.LOCK_UN)
-	}
-	if !errors.Is(err, unix.EWOULDBLOCK) {
+	whole := unix.Flock_t{Type: unix.F_WRLCK}
+	if err := unix.FcntlFlock(lock.Fd(), unix.F_GETLK, &whole); err != nil || whole.Type == unix.F_UNLCK {
 		return 0, err
 	}
-	text, err := os.ReadFile(filepath.Join(dir, "pid"))
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(strings.TrimSpace(string(text)))
+	return int(whole.Pid), nil
 }
 
 // startLimit bounds how long a subsystem may take to serve.
@@ -138,8 +138,9 @@ func Start(ctx context.Context, name, dir string) (address string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("subsystem %s: %w", name, err)
 	}
+	var ended <-chan struct{}
 	if pid == 0 {
-		if err := spawn(name, dir); err != nil {
+		if ended, err = spawn(name, dir); err != nil {
 			return "", fmt.Errorf("subsystem %s: start it: %w", name, err)
 		}
 	}
@@ -148,7 +149,8 @@ func Start(ctx context.Context, name, dir string) (address string, err error) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if pid, err := running(dir); err == nil && pid != 0 {
+		pid, err := running(dir)
+		if err == nil && pid != 0 {
 			ready, err := os.ReadFile(filepath.Join(dir, "ready"))
 			if err == nil && string(ready) == strconv.Itoa(pid) {
 				text, err := os.ReadFile(filepath.Join(dir, "address"))
@@ -158,33 +160,42 @@ func Start(ctx context.Context, name, dir string) (address string, err error) {
 		select {
 		case <-ctx.Done():
 			return "", fmt.Errorf("subsystem %s does not serve: see %s: %w", name, filepath.Join(dir, "output"), ctx.Err())
+		case <-ended:
+			if pid == 0 {
+				return "", fmt.Errorf("subsystem %s ended before it served: see %s", name, filepath.Join(dir, "output"))
+			}
+			ended = nil // another one was faster
 		case <-tick.C:
 		}
 	}
 }
 
-// spawn starts this program again as a subsystem, in a session of its own.
-func spawn(name, dir string) error {
+// spawn starts this program again as a subsystem, in a session of its own. The channel is closed if it ends while this process lives.
+func spawn(name, dir string) (ended <-chan struct{}, err error) {
 	if err := os.Remove(filepath.Join(dir, "ready")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return nil, err
 	}
 	output, err := os.OpenFile(filepath.Join(dir, "output"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, output.Close()) }()
 	absolute, err := filepath.Abs(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c := exec.Command("/proc/self/exe", Command, name, absolute)
 	c.Stdout, c.Stderr = output, output
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := c.Start(); err != nil {
-		return err
+		return nil, err
 	}
-	go func() { reap(c) }()
-	return nil
+	end := make(chan struct{})
+	go func() {
+		defer close(end)
+		reap(c)
+	}()
+	return end, nil
 }
 
 // reap collects the exit of a child that ends while this process lives.
