@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/setpointhq/setpoint/control"
-	"github.com/setpointhq/setpoint/internal/telemetry"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 	"github.com/setpointhq/setpoint/view"
@@ -24,6 +22,8 @@ type Config struct {
 	Adapters    []Adapter
 	// Logger receives what people should know. Nil discards it.
 	Logger *slog.Logger
+	// Meter receives what the plane counts; package telemetry has one for Prometheus. Nil counts nothing.
+	Meter control.Meter
 	// Grace bounds how long a stop waits for turns and calls under way. Default 10 s.
 	Grace time.Duration
 	// NewUID and Seed replace the sources of identifiers and jitter, for simulation. Nil and 0 are random.
@@ -38,7 +38,6 @@ type Plane struct {
 	store    store.Store
 	registry *resource.Registry
 	engine   *control.Engine
-	metrics  *telemetry.Metrics
 }
 
 // New checks the parts, and registers the kinds' rules with the store. Every problem is reported at once.
@@ -52,18 +51,17 @@ func New(ctx context.Context, c Config) (*Plane, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	p := &Plane{config: c, store: c.Store, registry: &resource.Registry{}, metrics: telemetry.New()}
+	p := &Plane{config: c, store: c.Store, registry: &resource.Registry{}}
 	if err := p.registry.Register(c.Kinds...); err != nil {
 		return nil, fmt.Errorf("setpoint: %w", err)
 	}
 	var err error
 	if p.engine, err = control.New(control.Config{
 		Store: c.Store, Registry: p.registry, Controllers: c.Controllers, Adapters: c.Adapters,
-		Logger: c.Logger, Meter: p.metrics, NewUID: c.NewUID, Seed: c.Seed, Grace: c.Grace,
+		Logger: c.Logger, Meter: c.Meter, NewUID: c.NewUID, Seed: c.Seed, Grace: c.Grace,
 	}); err != nil {
 		return nil, fmt.Errorf("setpoint: %w", err)
 	}
-	p.metrics.Watch(p.engine)
 	rules := make([]store.Rules, len(c.Kinds))
 	for i, d := range c.Kinds {
 		rules[i] = store.Rules{Kind: d.ID(), Lifecycle: d.Lifecycle}
@@ -91,9 +89,6 @@ func (p *Plane) View() *view.View { return p.engine.View() }
 // Store is the database.
 func (p *Plane) Store() store.Store { return p.store }
 
-// Metrics serves the plane's metrics in the Prometheus text format.
-func (p *Plane) Metrics() http.Handler { return p.metrics.Handler() }
-
 // Explain answers why an object is where it is.
 func (p *Plane) Explain(key Key) (control.Explanation, bool) { return p.engine.Explain(key) }
 
@@ -113,6 +108,3 @@ func (p *Plane) Controllers() []control.ControllerStats { return p.engine.Contro
 
 // Adapters reports the queues of the adapters.
 func (p *Plane) Adapters() []control.AdapterStats { return p.engine.Adapters() }
-
-// ObserveGroup measures one group commit of the store, for the metrics: pass it what the engine's Observe option reports.
-func (p *Plane) ObserveGroup(size int, took time.Duration) { p.metrics.Group(size, took) }

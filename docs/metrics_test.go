@@ -7,14 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/setpointhq/setpoint/internal/telemetry"
+	"github.com/setpointhq/setpoint/telemetry"
 )
 
 // TestMetrics keeps docs/reference/metrics.md true.
 func TestMetrics(t *testing.T) {
 	var b strings.Builder
-	b.WriteString("# Metrics\n\n<!-- Written from internal/telemetry: go test ./docs -update. Do not edit. -->\n\n")
-	b.WriteString("A server answers `GET /metrics` in the Prometheus text format; a program that embeds a plane serves `Plane.Metrics()`.\n")
+	b.WriteString("# Metrics\n\n<!-- Written from package telemetry: go test ./docs -update. Do not edit. -->\n\n")
+	b.WriteString("A server answers `GET /metrics` in the Prometheus text format; a program that embeds a plane makes a `telemetry.Metrics`, passes it as\n`Config.Meter`, and serves its `Handler`.\n")
 	b.WriteString("Beside these there are the usual `go_…` and `process_…` metrics.\n")
 	for _, m := range telemetry.Definitions() {
 		fmt.Fprintf(&b, "\n## `%s`\n\n*%s.* %s\n\n%s\n", m.Name, m.Kind, m.Help, m.Use)

@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/setpointhq/setpoint"
@@ -20,6 +19,7 @@ import (
 	"github.com/setpointhq/setpoint/api/backupapi"
 	"github.com/setpointhq/setpoint/api/kindsapi"
 	"github.com/setpointhq/setpoint/store/sqlite"
+	"github.com/setpointhq/setpoint/telemetry"
 )
 
 // Options configure [Run].
@@ -34,6 +34,8 @@ type Options struct {
 	Grace time.Duration
 	// Version is shown to clients.
 	Version string
+	// Metrics answers /metrics, when [Handler] is mounted; Run has its own.
+	Metrics http.Handler
 	// Listening is told the URL when requests are served and everything that existed is loaded. An error ends the server.
 	Listening func(url string) error
 	// Running is called with the plane once everything that existed is loaded. It may be nil. Its context ends with the server, which waits
@@ -43,23 +45,22 @@ type Options struct {
 
 // Run serves until ctx ends, and returns nil when it has stopped in good order.
 func Run(ctx context.Context, o Options) (err error) {
-	var measured atomic.Pointer[setpoint.Plane]
+	metrics := telemetry.New()
+	o.Metrics = metrics.Handler()
 	st, err := sqlite.Open(ctx, sqlite.Options{Path: o.Database, Logger: o.Logger, Observe: func(g sqlite.GroupStats) {
-		if p := measured.Load(); p != nil {
-			p.ObserveGroup(g.Members, g.Duration)
-		}
+		metrics.Group(g.Members, g.Duration)
 	}})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
 	plane, err := setpoint.New(ctx, setpoint.Config{
-		Store: st, Kinds: o.Kinds, Controllers: o.Controllers, Adapters: o.Adapters, Logger: o.Logger, Grace: o.Grace,
+		Store: st, Kinds: o.Kinds, Controllers: o.Controllers, Adapters: o.Adapters, Logger: o.Logger, Meter: metrics, Grace: o.Grace,
 	})
 	if err != nil {
 		return err
 	}
-	measured.Store(plane)
+	metrics.Watch(plane)
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for requests: %w", err)
@@ -166,10 +167,10 @@ func (d *Doors) await(ctx context.Context) bool {
 func (d *Doors) Drain() { d.api.Drain() }
 
 // Handler mounts every door of a plane: the API, the descriptions of its kinds, backups where the store can make them, metrics and
-// probes. Of the options it uses Logger and Version.
+// probes. Of the options it uses Logger, Metrics and Version.
 func Handler(plane *setpoint.Plane, o Options) *Doors {
 	d := &Doors{mux: http.NewServeMux(), loaded: plane.Loaded(), api: api.New(api.Options{
-		Plane: backend{plane}, Logger: o.Logger, Metrics: plane.Metrics(), Version: o.Version,
+		Plane: backend{plane}, Logger: o.Logger, Metrics: o.Metrics, Version: o.Version,
 	})}
 	d.mux.Handle("/", d.api)
 	kinds := kindsapi.Handler(plane.Registry())

@@ -3,19 +3,18 @@ package telemetry
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/setpointhq/setpoint/control"
 	"github.com/setpointhq/setpoint/queue"
 )
 
-// collector reads an engine's queues at each scrape.
+// collector reads a plane's queues at each scrape.
 type collector struct {
-	engine                                          *control.Engine
+	plane                                           Watched
 	depth, oldest, wakeups, stuck, outbox, revision *prometheus.Desc
 }
 
-func newQueues(e *control.Engine) *collector {
+func newQueues(p Watched) *collector {
 	return &collector{
-		engine: e, depth: depth.desc(), oldest: oldest.desc(), wakeups: wakeups.desc(), stuck: stuck.desc(),
+		plane: p, depth: depth.desc(), oldest: oldest.desc(), wakeups: wakeups.desc(), stuck: stuck.desc(),
 		outbox: outbox.desc(), revision: revision.desc(),
 	}
 }
@@ -37,14 +36,14 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 			gauge(d, float64(n), owner, queueStates[i])
 		}
 	}
-	for _, s := range c.engine.Controllers() {
+	for _, s := range c.plane.Controllers() {
 		states(c.depth, s.Controller, s.Queue)
 		gauge(c.oldest, s.Queue.Oldest.Seconds(), s.Controller)
 		gauge(c.stuck, float64(s.Stuck), s.Controller)
 		ch <- prometheus.MustNewConstMetric(c.wakeups, prometheus.CounterValue, float64(s.Queue.Wakes), s.Controller)
 	}
-	for _, s := range c.engine.Adapters() {
+	for _, s := range c.plane.Adapters() {
 		states(c.outbox, s.Adapter, s.Queue)
 	}
-	gauge(c.revision, float64(c.engine.View().Revision()))
+	gauge(c.revision, float64(c.plane.View().Revision()))
 }

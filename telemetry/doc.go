@@ -2,8 +2,8 @@
 // served and documented (docs/reference/metrics.md), and a test holds what is served against it.
 //
 //	m := telemetry.New()
-//	engine, err := control.New(control.Config{Meter: m, …})
-//	m.Watch(engine)
+//	plane, err := setpoint.New(ctx, setpoint.Config{Meter: m, …})
+//	m.Watch(plane)
 //	mux.Handle("/metrics", m.Handler())
 //
 // What happens (turns, commits, calls) is counted as it happens, through [control.Meter]. What is (queues, the view) is read when it is asked

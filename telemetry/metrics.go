@@ -11,6 +11,7 @@ import (
 
 	"github.com/setpointhq/setpoint/control"
 	"github.com/setpointhq/setpoint/store"
+	"github.com/setpointhq/setpoint/view"
 )
 
 // Metrics are one plane's metrics, on a registry of their own. They implement [control.Meter].
@@ -90,5 +91,12 @@ func (m *Metrics) Group(size int, took time.Duration) {
 	m.groupTime.Observe(took.Seconds())
 }
 
-// Watch exports the queues of an engine, read when they are asked for.
-func (m *Metrics) Watch(e *control.Engine) { m.registry.MustRegister(newQueues(e)) }
+// Watched is what can be asked how it stands: a plane, or its engine.
+type Watched interface {
+	Controllers() []control.ControllerStats
+	Adapters() []control.AdapterStats
+	View() *view.View
+}
+
+// Watch exports the queues of a plane, read when they are asked for.
+func (m *Metrics) Watch(p Watched) { m.registry.MustRegister(newQueues(p)) }

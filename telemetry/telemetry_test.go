@@ -12,9 +12,9 @@ import (
 
 	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/control"
-	"github.com/setpointhq/setpoint/internal/telemetry"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store/sqlite"
+	"github.com/setpointhq/setpoint/telemetry"
 )
 
 // TestServedIsDefined: what a plane serves is what the definitions list, no more and no less, with the kinds and labels they name.
