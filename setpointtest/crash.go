@@ -127,6 +127,9 @@ func (w *World) digest() string {
 		for _, key := range slices.Sorted(maps.Keys(effects)) {
 			fmt.Fprintf(&b, "%s has %s: %s\n", name, key, effects[key])
 		}
+		for _, e := range s.Redundant() {
+			w.T.Errorf("%s: %s was asked for again under token %s, though it was there", name, e.Key, e.Token)
+		}
 		count := map[command.Token]int{}
 		for _, e := range s.Ledger() {
 			if count[e.Token]++; count[e.Token] > 1 {

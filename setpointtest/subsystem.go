@@ -19,6 +19,9 @@ import (
 type Subsystem struct {
 	// Answer makes the result of an effect from its request; nil echoes the request.
 	Answer func(key string, request []byte, effects int) ([]byte, error)
+	// Strict lists as redundant every call that asks, under another token, for what is there already: a plane that keeps its tokens never
+	// does, unless a wish was withdrawn before it was sent.
+	Strict bool
 	// Fault, when set, is asked before each call what goes wrong with it.
 	Fault func(call command.Call) Fault
 
@@ -28,6 +31,7 @@ type Subsystem struct {
 	answers map[command.Token]command.Result
 	ledger  []LedgerEntry
 	calls   int
+	extra   []LedgerEntry
 	news    chan struct{} // made by the observer, so that it belongs to the bubble of the test
 	lost    []command.Loss
 }
@@ -124,6 +128,9 @@ func (s *Subsystem) effect(call command.Call) command.Result {
 		return command.Result{Outcome: command.OutcomeDone}
 	}
 	if exists && bytes.Equal(have.request, call.Request) {
+		if s.Strict {
+			s.extra = append(s.extra, entry(call))
+		}
 		have.token = call.Token
 		s.effects[call.Key] = have
 		return command.Result{Outcome: command.OutcomeDone, Body: have.result}
@@ -140,8 +147,17 @@ func (s *Subsystem) effect(call command.Call) command.Result {
 	return command.Result{Outcome: command.OutcomeDone, Body: result}
 }
 
-func (s *Subsystem) record(call command.Call) {
-	s.ledger = append(s.ledger, LedgerEntry{Key: call.Key, Token: call.Token, Intent: call.Intent, Request: slices.Clone(call.Request)})
+func (s *Subsystem) record(call command.Call) { s.ledger = append(s.ledger, entry(call)) }
+
+func entry(call command.Call) LedgerEntry {
+	return LedgerEntry{Key: call.Key, Token: call.Token, Intent: call.Intent, Request: slices.Clone(call.Request)}
+}
+
+// Redundant returns the calls that asked, under another token, for what was there already, if the subsystem is Strict.
+func (s *Subsystem) Redundant() []LedgerEntry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.extra)
 }
 
 // LookUp says what became of a token.

@@ -66,11 +66,17 @@ func driveWhole(t *setpoint.Turn, w *setpoint.Resource[wholeSpec, wholeStatus]) 
 	return o
 }
 
+func strict() *setpointtest.Subsystem {
+	s := setpointtest.NewSubsystem()
+	s.Strict = true
+	return s
+}
+
 func setup() setpointtest.Setup {
 	return setpointtest.Setup{
 		Kinds:       []*setpoint.Definition{wholes.Definition, parts.Definition},
 		Controllers: []setpoint.Controller{wholes.Driver("whole", driveWhole), parts.Driver("part", drivePart)},
-		Adapters:    map[command.AdapterName]command.Adapter{"maker": setpointtest.NewSubsystem()},
+		Adapters:    map[command.AdapterName]command.Adapter{"maker": strict()},
 	}
 }
 

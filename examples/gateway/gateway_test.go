@@ -288,7 +288,13 @@ func TestCrashes(t *testing.T) {
 		return func(w *setpointtest.World) { w.Apply(gateway.Gateways.Definition, "shop", s) }
 	}
 	runs := setpointtest.Crashes(t, setpointtest.Scenario{
-		Setup: func() setpointtest.Setup { return newFakes().setup() },
+		Setup: func() setpointtest.Setup {
+			f := newFakes()
+			for _, s := range f.all() {
+				s.Strict = true
+			}
+			return f.setup()
+		},
 		Steps: []func(*setpointtest.World){
 			apply(spec("shop", 1, "http://127.0.0.1:9000")),
 			apply(spec("shop", 2, "http://127.0.0.1:9001")),
