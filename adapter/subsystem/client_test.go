@@ -386,3 +386,23 @@ func TestServeEndsWithItsContext(t *testing.T) {
 		t.Errorf("highest epoch %v", got)
 	}
 }
+
+// TestAnAcknowledgementOfTheFormerMemoryThatComesLate: the desk learns of an effect when the memory that had it is gone, and the new one was taught and compared.
+func TestAnAcknowledgementOfTheFormerMemoryThatComesLate(t *testing.T) {
+	s := open(t, Options{Handler: newShelf()})
+	client := serve(t, s)
+	d := newDesk()
+	observe(t, client, d)
+	late := call("late", 1, 1, "t1", `{}`)
+	acknowledgement := settle(t, client, late)
+	if err := s.Forget(); err != nil {
+		t.Fatal(err)
+	}
+	// Another key can be done only when the new memory was taught.
+	settle(t, client, call("other", 1, 2, "t2", `{}`))
+	d.acknowledge(late, acknowledgement)
+	testkit.Wait(t, "the loss of the late one is reported", func() bool { return d.reported()["late"] > 0 })
+	if n := d.reported()["late"]; n != 1 {
+		t.Errorf("reported %d times, want once", n)
+	}
+}

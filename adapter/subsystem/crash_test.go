@@ -45,6 +45,7 @@ func TestKilledAgainAndAgain(t *testing.T) {
 		workers.Go(func() {
 			for intent := range uint64(intents) {
 				c := call(fmt.Sprint("k", k), 1, intent+1, fmt.Sprintf("k%d-%d", k, intent+1), `{}`)
+				d.wish(c.Key)
 				d.acknowledge(c, settle(t, client, c))
 				done.Add(1)
 			}

@@ -210,6 +210,13 @@ func (d *desk) acknowledge(c command.Call, r command.Result) {
 	}
 }
 
+// wish replaces what was acknowledged for a key: it is not expected any more, as of the moment at which the plane stores the new wish.
+func (d *desk) wish(key string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.expected, key)
+}
+
 func (d *desk) Expected(string) (all []command.Expectation) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

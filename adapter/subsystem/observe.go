@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/url"
 	"strconv"
@@ -76,6 +77,10 @@ const (
 	pageBytes = MaxBody / 2
 )
 
+// afterAmnesia are the pauses between the audits that follow a change of memory. What the former memory has acknowledged may still be on its way to the desk when the
+// new one is taught and compared: it is expected of the subsystem only from then on, and was never there.
+var afterAmnesia = []time.Duration{250 * time.Millisecond, time.Second, 5 * time.Second, 30 * time.Second}
+
 // watch follows one destination. It belongs to one goroutine.
 type watch struct {
 	client      *Client
@@ -86,7 +91,9 @@ type watch struct {
 	since    uint64
 	failures int
 	auditAt  time.Time
-	pending  map[string]*pendingLoss
+	// again are the pauses before the next audits, ahead of the regular ones.
+	again   []time.Duration
+	pending map[string]*pendingLoss
 }
 
 // pendingLoss waits until the desk lists its token as acknowledged: the news of a loss may be faster than that of the
@@ -150,7 +157,7 @@ func (w *watch) round(ctx context.Context) error {
 				return err
 			}
 		}
-		w.memory, w.since, w.auditAt = changes.Memory, 0, time.Time{}
+		w.memory, w.since, w.auditAt, w.again = changes.Memory, 0, time.Time{}, afterAmnesia
 		clear(w.pending)
 	}
 	for _, l := range changes.Lost {
@@ -188,7 +195,7 @@ func (w *watch) poll(ctx context.Context, base string) (c Changes, err error) {
 // hold is how long the next question may be held: until an audit or a pending loss is due.
 func (w *watch) hold() time.Duration {
 	hold := longestPoll
-	if w.client.options.Audit > 0 && !w.auditAt.IsZero() {
+	if !w.auditAt.IsZero() {
 		hold = min(hold, time.Until(w.auditAt))
 	}
 	for _, p := range w.pending {
@@ -239,11 +246,21 @@ func (w *watch) restore(ctx context.Context, base, memory string) error {
 	return send(false)
 }
 
-func (w *watch) auditDue() bool {
-	if w.auditAt.IsZero() {
-		return true
+// auditDue reports whether it is time; the zero auditAt is due.
+func (w *watch) auditDue() bool { return !time.Now().Before(w.auditAt) }
+
+// scheduleAudit plans the next one.
+func (w *watch) scheduleAudit() {
+	pause := w.client.options.Audit
+	switch {
+	case len(w.again) > 0:
+		pause, w.again = w.again[0], w.again[1:]
+	case pause <= 0:
+		pause = math.MaxInt64 // only after another change of memory
+	default:
+		pause = max(pause, time.Second)
 	}
-	return w.client.options.Audit > 0 && !time.Now().Before(w.auditAt)
+	w.auditAt = time.Now().Add(pause)
 }
 
 // audit compares what is expected, taken first, with the inventory. Something that was acknowledged and is not there is
@@ -274,7 +291,7 @@ func (w *watch) audit(ctx context.Context, base string) error {
 			w.pending[key] = &pendingLoss{loss: command.Loss{Key: key, Token: e.Token, Reason: "not in the subsystem's inventory"}}
 		}
 	}
-	w.auditAt = time.Now().Add(max(w.client.options.Audit, time.Second))
+	w.scheduleAudit()
 	return nil
 }
 

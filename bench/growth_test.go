@@ -1,0 +1,120 @@
+package bench
+
+import (
+	"math/rand/v2"
+	"runtime/metrics"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/setpointhq/setpoint"
+	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/store"
+)
+
+// BenchmarkGrowth changes one object after another, anywhere among so many at rest: a client's write, the turn that it causes, and the
+// report which that commits. The ratio is that of the CPU per change to that with the fewest objects.
+func BenchmarkGrowth(b *testing.B) {
+	var first float64
+	for _, n := range []int{1_000, 10_000, 100_000, 1_000_000} {
+		b.Run("objects="+strconv.Itoa(n), func(b *testing.B) {
+			for b.Loop() {
+				m := changeAmong(b, n, 50_000)
+				if first == 0 {
+					first = m["cpu-µs/change"]
+				}
+				m["ratio"] = m["cpu-µs/change"] / first
+				report(b, m)
+			}
+		})
+	}
+}
+
+// clients is how many changes are under way at a time.
+const clients = 16
+
+// changeAmong runs a plane on a database of n objects at rest, and returns what one change of one of them costs.
+func changeAmong(b *testing.B, n, changes int) map[string]float64 {
+	answers := make([]chan struct{}, clients)
+	for i := range answers {
+		answers[i] = make(chan struct{}, 1)
+	}
+	st := &counted{Store: population(b, n)}
+	st.committed = func(tx store.Transaction, _ resource.Revision) {
+		if tx.Writer.Name != "controller/thing" {
+			return
+		}
+		answers[number(b, tx.Writer.Object.Name)%clients] <- struct{}{}
+	}
+	began := start(b)
+	plane := runPlane(b, setpoint.Config{
+		Store: st, Kinds: []*setpoint.Definition{things.Definition},
+		Controllers: []setpoint.Controller{things.Driver("thing", func(_ *setpoint.Turn, x *setpoint.Resource[thingSpec, thingStatus]) setpoint.Outcome {
+			x.Status.Size = x.Spec.Size
+			return setpoint.Done()
+		})},
+	})
+	settle(plane)
+	up := began.used(b)
+	if commits := st.commits.Load(); commits != 0 {
+		b.Fatalf("%d commits of objects at rest, want none", commits)
+	}
+	turnsBefore, _ := plane.turns()
+	live()
+	collecting := collection()
+	var all sync.WaitGroup
+	s := start(b)
+	for c := range clients {
+		all.Go(func() {
+			random := rand.New(rand.NewPCG(1, uint64(c)))
+			for i := c; i < changes; i += clients {
+				change(b, plane, random.IntN(n/clients)*clients+c, i+1)
+				<-answers[c]
+			}
+		})
+	}
+	all.Wait()
+	used := s.used(b)
+	collecting = collection() - collecting
+	turns, _ := plane.turns()
+	plane.stop(b)
+	closeStore(b, st.Store)
+	wall, cpu := used.each(changes)
+	return map[string]float64{
+		"cpu-µs/change": cpu, "wall-µs/change": wall, "collector-cpu-µs/change": collecting * 1e6 / float64(changes),
+		"commits/change": each(st.commits.Load(), changes), "turns/change": each(turns-turnsBefore, changes), "s-to-rest-at-start": up.wall.Seconds(),
+	}
+}
+
+// settle waits for the turns that a plane begins with.
+func settle(plane *running) {
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for idle := false; !idle; _, idle = plane.turns() {
+		<-look.C
+	}
+}
+
+func change(b *testing.B, plane *running, i, to int) {
+	_, err := plane.Update(b.Context(), "api:bench", thingKey(i), func(old *resource.Object) (*resource.Object, error) { return resized(b, old, to), nil }, false)
+	if err != nil {
+		b.Error(err)
+	}
+}
+
+// number is the i of a thing.
+func number(b *testing.B, name resource.Name) int {
+	i, err := strconv.Atoi(string(name[len("thing-"):]))
+	if err != nil {
+		b.Error(err)
+	}
+	return i
+}
+
+// collection is the processor time that the garbage collector has used, in seconds, as the runtime estimates it.
+func collection() float64 {
+	sample := []metrics.Sample{{Name: "/cpu/classes/gc/total:cpu-seconds"}}
+	metrics.Read(sample)
+	return sample[0].Value.Float64()
+}

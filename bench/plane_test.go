@@ -1,0 +1,117 @@
+package bench
+
+import (
+	"context"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	zsqlite "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"github.com/setpointhq/setpoint"
+	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/store"
+	"github.com/setpointhq/setpoint/store/sqlite"
+)
+
+func open(tb testing.TB, o sqlite.Options) *sqlite.Store {
+	tb.Helper()
+	if o.Path == "" {
+		o.Path = filepath.Join(tb.TempDir(), "bench.db")
+	}
+	st, err := sqlite.Open(tb.Context(), o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return st
+}
+
+func closeStore(tb testing.TB, st *sqlite.Store) {
+	tb.Helper()
+	if err := st.Close(); err != nil {
+		tb.Error(err)
+	}
+}
+
+// counted is a store that counts what is committed through it, and tells of it.
+type counted struct {
+	*sqlite.Store
+	commits, objects, commands, others atomic.Int64
+	// committed, when set, is told of every commit.
+	committed func(store.Transaction, resource.Revision)
+}
+
+// Commit counts what was accepted.
+func (c *counted) Commit(ctx context.Context, tx store.Transaction) (store.Receipt, error) {
+	r, err := c.Store.Commit(ctx, tx)
+	if err != nil {
+		return r, err
+	}
+	c.commits.Add(1)
+	c.objects.Add(int64(len(tx.Objects)))
+	c.commands.Add(int64(len(tx.Commands)))
+	c.others.Add(int64(len(tx.Timers) + len(tx.Raise) + len(tx.Consume)))
+	if c.committed != nil {
+		c.committed(tx, r.Revision)
+	}
+	return r, nil
+}
+
+// lines counts the rows of the history, in the file of a store that is closed.
+func lines(tb testing.TB, path string) (n int64) {
+	tb.Helper()
+	c, err := zsqlite.OpenConn(path, zsqlite.OpenReadOnly)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	err = sqlitex.ExecuteTransient(c, "SELECT count(*) FROM history", &sqlitex.ExecOptions{
+		ResultFunc: func(s *zsqlite.Stmt) error { n = s.ColumnInt64(0); return nil },
+	})
+	if err != nil {
+		tb.Error(err)
+	}
+	if err := c.Close(); err != nil {
+		tb.Error(err)
+	}
+	return n
+}
+
+// running is a plane at work.
+type running struct {
+	*setpoint.Plane
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+// runPlane assembles a plane and waits until it has loaded what exists.
+func runPlane(tb testing.TB, c setpoint.Config) *running {
+	tb.Helper()
+	plane, err := setpoint.New(tb.Context(), c)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(tb.Context())
+	r := &running{plane, cancel, make(chan error, 1)}
+	go func() { r.ended <- plane.Run(ctx) }()
+	<-plane.Loaded()
+	return r
+}
+
+func (r *running) stop(tb testing.TB) {
+	tb.Helper()
+	r.cancel()
+	if err := <-r.ended; err != nil {
+		tb.Error(err)
+	}
+}
+
+// turns counts the turns that were begun, and says whether all are over.
+func (r *running) turns() (n uint64, idle bool) {
+	idle = true
+	for _, c := range r.Controllers() {
+		n += c.Queue.Handed
+		idle = idle && c.Queue.Ready+c.Queue.Working == 0
+	}
+	return n, idle
+}
