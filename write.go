@@ -36,7 +36,7 @@ const writeAttempts = 64
 // Create stores a new object: defaulted, checked against the kind's rules, and held by its driver. by says who asks, "api:<user>" for a
 // client. It fails with ErrExists, *resource.Invalid, or *store.CommitError. With dryRun nothing is stored.
 func (p *Plane) Create(ctx context.Context, by string, o *Object, dryRun bool) (*Object, error) {
-	def, err := p.kind(o.Key)
+	def, err := p.begin(ctx, o.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +112,9 @@ func enterDeletion(def *Definition, o *Object) {
 // Signal raises a signal on an object (P6): it is stored, and consumed by the turn that acts on it. payload is JSON or nil. It fails with
 // store.ErrNotFound or *store.CommitError.
 func (p *Plane) Signal(ctx context.Context, by string, key Key, name lifecycle.SignalName, payload []byte) (store.SignalID, error) {
+	if _, err := p.begin(ctx, key); err != nil {
+		return 0, fmt.Errorf("signal %s: %w", name, err)
+	}
 	for attempt := 1; ; attempt++ {
 		seen := p.View().Revision()
 		o, ok := p.View().Get(key)
@@ -134,17 +137,23 @@ func (p *Plane) Signal(ctx context.Context, by string, key Key, name lifecycle.S
 	}
 }
 
-func (p *Plane) kind(key Key) (*Definition, error) {
+// begin finds a kind, and waits until the view is loaded: before, what exists would seem not to.
+func (p *Plane) begin(ctx context.Context, key Key) (*Definition, error) {
 	def, ok := p.registry.Kind(key.Kind)
 	if !ok {
 		return nil, fmt.Errorf("%s: the kind %s is not registered", key, key.Kind)
 	}
-	return def, nil
+	select {
+	case <-p.Loaded():
+		return def, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%s: the plane has not loaded what exists yet: %w", key, ctx.Err())
+	}
 }
 
 // modify is read, change, check, write, on the latest version until no other writer interferes.
 func (p *Plane) modify(ctx context.Context, by string, key Key, dryRun bool, change func(*Definition, *Object) (*Object, error)) (*Object, error) {
-	def, err := p.kind(key)
+	def, err := p.begin(ctx, key)
 	if err != nil {
 		return nil, err
 	}

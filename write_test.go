@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/setpointtest"
 	"github.com/setpointhq/setpoint/store"
+	"github.com/setpointhq/setpoint/store/sqlite"
 )
 
 type (
@@ -380,4 +382,55 @@ func TestSignalsOfABusyObjectGetThrough(t *testing.T) {
 			t.Errorf("%d signals wait, want 100", got)
 		}
 	})
+}
+
+// TestAWriteWaitsForTheView: before the view is loaded, an object that exists must not be said to be missing.
+func TestAWriteWaitsForTheView(t *testing.T) {
+	kind := setpoint.MustDefine(setpoint.KindOptions[lampSpec, lampStatus]{Group: "test.example", Version: "v1", Kind: "Bulb"})
+	st, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "setpoint.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(use func(*setpoint.Plane, func())) {
+		p, err := setpoint.New(t.Context(), setpoint.Config{Store: st, Kinds: []*setpoint.Definition{kind.Definition}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		use(p, func() { go func() { ended <- p.Run(ctx) }() })
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	bulb, err := kind.New("default", "b", lampSpec{Watts: 1}, resource.Birth{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(func(p *setpoint.Plane, start func()) {
+		start()
+		if _, err := p.Create(t.Context(), "api:test", bulb, false); err != nil {
+			t.Error(err)
+		}
+	})
+	brighter := func(old *setpoint.Object) (*setpoint.Object, error) {
+		next := old.Clone()
+		next.Spec = []byte(`{"watts":2}`)
+		return next, nil
+	}
+	run(func(p *setpoint.Plane, start func()) {
+		impatient, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := p.Update(impatient, "api:test", bulb.Key, brighter, false); !errors.Is(err, context.Canceled) {
+			t.Errorf("before the view is loaded: %v, want that it says so", err)
+		}
+		start()
+		if o, err := p.Update(t.Context(), "api:test", bulb.Key, brighter, false); err != nil || o.Generation != 2 {
+			t.Errorf("afterwards: %v %v, want the second generation", o, err)
+		}
+	})
+	if err := st.Close(); err != nil {
+		t.Error(err)
+	}
 }
