@@ -52,7 +52,6 @@ var (
 // shop is the adapter's endpoint of these tests.
 var shop = setpoint.Endpoint[spec, spec]{Adapter: "shop"}
 
-
 func done(*setpoint.Turn, *thing) setpoint.Outcome { return setpoint.Done() }
 
 func setup(shop command.Adapter, controllers ...setpoint.Controller) setpointtest.Setup {
