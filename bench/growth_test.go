@@ -69,7 +69,7 @@ func changeAmong(b *testing.B, n, changes int) map[string]float64 {
 		all.Go(func() {
 			random := rand.New(rand.NewPCG(1, uint64(c)))
 			for i := c; i < changes; i += clients {
-				change(b, plane, random.IntN(n/clients)*clients+c, i+1)
+				change(b, plane, random.IntN(n/clients)*clients+c)
 				<-answers[c]
 			}
 		})
@@ -96,8 +96,8 @@ func settle(plane *running) {
 	}
 }
 
-func change(b *testing.B, plane *running, i, to int) {
-	_, err := plane.Update(b.Context(), "api:bench", thingKey(i), func(old *resource.Object) (*resource.Object, error) { return resized(b, old, to), nil }, false)
+func change(b *testing.B, plane *running, i int) {
+	_, err := plane.Update(b.Context(), "api:bench", thingKey(i), func(old *resource.Object) (*resource.Object, error) { return resized(b, old, int(old.Generation)), nil }, false)
 	if err != nil {
 		b.Error(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,9 +49,13 @@ func BenchmarkCycle(b *testing.B) {
 	}
 }
 
-// BenchmarkFastPath is one TryAcquire and Done.
+// BenchmarkFastPath is one TryAcquire and Done on a queue that a worker waits at.
 func BenchmarkFastPath(b *testing.B) {
 	q, keys := benchQueue(b), benchKeys(1000)
+	var worker sync.WaitGroup
+	worker.Go(func() { q.Next(b.Context()) })
+	defer worker.Wait()
+	defer q.Close()
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		key := keys[i%len(keys)]
@@ -99,12 +104,13 @@ func BenchmarkHandOver(b *testing.B) {
 // BenchmarkParallel is the cycle from all processors on one queue.
 func BenchmarkParallel(b *testing.B) {
 	q, keys := benchQueue(b), benchKeys(1000)
+	var parts atomic.Int64
 	b.RunParallel(func(pb *testing.PB) {
+		part := int(parts.Add(1)) * 100 % len(keys) // keys of its own: each Add is one hand-out, to whomever
 		for i := 0; pb.Next(); i++ {
-			q.Add(keys[i%len(keys)], Wake{})
-			if item, ok := q.poll(); ok {
-				q.Done(item.Key, Verdict{End: Succeeded})
-			}
+			q.Add(keys[part+i%100], Wake{})
+			item, _ := q.Next(b.Context())
+			q.Done(item.Key, Verdict{End: Succeeded})
 		}
 	})
 }

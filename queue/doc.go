@@ -39,24 +39,22 @@
 //   - A key is never handed out twice at a time, nor before it is due on the monotonic clock.
 //   - Every Add is followed by a hand-out that begins after Add returned, unless the key is removed or the queue
 //     closed. What is added during a turn runs after it.
-//   - At rest nothing runs: no goroutine, no ticker. One timer is set for the earliest due time. When a key leaves
-//     early its timer stays and may go off once for nothing.
-//   - After [Queue.Close] every method returns at once. What was scheduled is forgotten with the process: the
-//     database knows it, and the next owner's scan adds it again.
+//   - At rest nothing runs: the goroutine waits for a request, and one timer is set for the earliest due time. When a
+//     key leaves early the timer stays and may go off once for nothing.
+//   - After [Queue.Close] every method returns at once, and the goroutine has ended. What was scheduled is forgotten
+//     with the process: the database knows it, and the next owner's scan adds it again.
 //
 // Not promised: that a key runs exactly at its due time (there may be no free worker), or which of two workers gets it.
 //
-// # Why no goroutine owns the queue
+// # One goroutine
 //
-// The design asked for a single owner instead of locks to reason about. The owner here is a critical section: every
-// method enters it, changes plain data that nothing else can reach, and leaves it; it waits for nothing inside, and
-// starts nothing. So there is no order of locks, nothing to drain and nobody to join at Close. Between enter and leave
-// the code is as sequential as an owner goroutine's would be. What the goroutine would add is a hand-over per call:
-// on the machine of the design's measurements a request and its reply between two goroutines that do nothing else cost
-// 0.3 µs, so 0.9 µs for Add, Next and Done, which together take 0.4 to 0.5 µs here; TryAcquire with Done takes
-// 0.25 µs instead of 0.6 µs more. The benchmarks of this package repeat both measurements.
+// All state belongs to one goroutine, which deals with one request after the other: there is no lock, and nothing in
+// it waits. The methods are requests; the alarm is one too. Workers in Next are served in the order in which they came,
+// each through a channel of its own; a worker whose context ends asks to be struck off, and takes with it what was
+// handed to it meanwhile.
 //
-// Sleeping workers wait on two channels: one token, sent whenever a method leaves entries ready, and the timer. Who
-// receives either looks for work before anything else, and leaves a token if there is more. Hence no wake-up is
-// lost, whoever's context ends meanwhile.
+// The goroutine begins with the first Next, as nothing has to happen unasked while no worker waits, and Close ends it. Before and
+// after, the state lies in a channel that holds one value. Who makes a request takes it out, deals with what was
+// asked, and puts it back: so a queue that is made and never worked on costs nothing, and Done and Stats work on a
+// closed one.
 package queue

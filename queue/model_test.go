@@ -323,9 +323,8 @@ func (s *machine) backoff(r *record, look time.Duration) time.Duration {
 	for range r.attempts - 1 {
 		top = min(2*top, s.o.Cap)
 	}
-	s.q.mu.Lock()
-	at := time.Duration(s.q.entries[r.key].look)
-	s.q.mu.Unlock()
+	var at time.Duration
+	s.q.ask(func(o *owned[string]) { at = time.Duration(o.entries[r.key].look) })
 	earliest, latest := s.now(), s.now()+top
 	if look != none {
 		earliest, latest = max(earliest, look), max(latest, look)

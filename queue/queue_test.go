@@ -272,6 +272,7 @@ func TestAtRestNothingHappens(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		before := h.Stats()
+		before.Rounds++ // the next call of Stats
 		time.Sleep(365 * 24 * time.Hour)
 		if after := h.Stats(); after != before || after.Entries != 0 || after.Handed != 1000 {
 			h.t.Errorf("a year at rest: from %+v to %+v, want no difference and nothing kept", before, after)
@@ -414,5 +415,38 @@ func TestOneBatchWakesAllTheWorkersItNeeds(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		workers.Wait()
+	})
+}
+
+func TestAQueueThatNobodyWorksOnHasNoGoroutine(t *testing.T) {
+	q := New(Options[string]{}) // goleak fails if it has: it is not closed
+	for i := range 3 * backlog {
+		q.Add(fmt.Sprint(i), Wake{})
+	}
+	q.TryAcquire("0")
+	q.Done("0", Verdict{End: Succeeded})
+	if s := q.Stats(); s.Ready != 3*backlog-1 || s.Working != 0 {
+		t.Errorf("%+v, want all but one ready", s)
+	}
+}
+
+func TestWorkersAreServedInTheOrderTheyCame(t *testing.T) {
+	inVirtualTime(t, Options[string]{}, func(h *harness) {
+		served := make(chan int, 3)
+		impatient, giveUp := context.WithCancel(h.t.Context())
+		for i, ctx := range []context.Context{h.t.Context(), impatient, h.t.Context()} {
+			go func() {
+				if _, ok := h.Next(ctx); ok {
+					served <- i
+				}
+			}()
+			synctest.Wait()
+		}
+		giveUp()
+		synctest.Wait()
+		h.Add("a1", Wake{})
+		h.want("the longest waiting", fmt.Sprint(<-served), "0")
+		h.Add("a2", Wake{})
+		h.want("the one in between has left", fmt.Sprint(<-served), "2")
 	})
 }

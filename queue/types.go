@@ -1,10 +1,38 @@
 package queue
 
 import (
+	"cmp"
+	"math/rand/v2"
 	"time"
 
 	"github.com/setpointhq/setpoint/resource"
 )
+
+// Options says how a queue behaves. The zero value is usable.
+type Options[K comparable] struct {
+	Name      string                     // for messages; usually the controller's
+	Base      time.Duration              // greatest delay after the first failure; doubles with each. Zero: 200 ms
+	Cap       time.Duration              // greatest delay after any failure. Zero: 5 min
+	Ageing    time.Duration              // waiting so long is worth one step of priority. Zero: 10 s
+	MaxCauses int                        // causes kept per key, at least 2. Zero: 8
+	Tenant    func(K) resource.Namespace // whose key it is: quick and pure, called by who names the key. Nil: one tenant
+	Random    *rand.Rand                 // for the jitter; the queue's own from now on. Nil: seeded at random
+}
+
+func (o Options[K]) withDefaults() Options[K] {
+	const year = 365 * 24 * time.Hour // sums and multiples of it fit into a Duration
+	o.Base = cmp.Or(max(o.Base, 0), 200*time.Millisecond)
+	o.Cap = min(cmp.Or(max(o.Cap, 0), 5*time.Minute), year)
+	o.Ageing = min(cmp.Or(max(o.Ageing, 0), 10*time.Second), year)
+	o.MaxCauses = max(cmp.Or(o.MaxCauses, 8), 2)
+	if o.Tenant == nil {
+		o.Tenant = func(K) resource.Namespace { return "" }
+	}
+	if o.Random == nil {
+		o.Random = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	}
+	return o
+}
 
 // Priority says what goes first. Any value may be used; these have names.
 type Priority int8
@@ -75,7 +103,7 @@ type Counts struct {
 	Handed   uint64 // by Next and TryAcquire
 	Requeued uint64 // turns whose key was due again as they ended, mostly for what was added meanwhile
 	Failures uint64
-	Polls    uint64 // looks for work; at rest it does not rise
+	Rounds   uint64 // times the queue had something to do, a call of Stats included; at rest it does not rise
 }
 
 // Stats describes a queue.
@@ -100,4 +128,19 @@ type Entry[K comparable] struct {
 	Priority Priority  // of what is scheduled
 	Causes   []Cause   // of what is scheduled
 	Woken    int
+}
+
+// State says where a key is.
+type State uint8
+
+// The states of a key. A key that is at rest without failures behind it has no entry at all.
+const (
+	Resting State = iota // nothing scheduled; remembered for its failed attempts
+	Delayed              // scheduled for later
+	Ready                // to be handed out as soon as somebody calls Next
+	Working              // handed out
+)
+
+func (s State) String() string {
+	return [...]string{"resting", "delayed", "ready", "working"}[s]
 }
