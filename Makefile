@@ -29,9 +29,9 @@ test: tools
 	$(GO) vet $(PACKAGES)
 	$(GO) test -race -timeout 12m $(PACKAGES)
 
-# The long forms: 200 kills, 300 gateways under faults, every crash point.
+# The long forms: 200 kills, 300 gateways under faults, 1,000 at rest, every crash point.
 soak: tools
-	SETPOINT_SOAK=1 $(GO) test -timeout 60m -count=1 -v -run 'TestKilled|TestFaults|TestCrashes|TestRestore' ./examples/... ./setpointtest/... ./test/...
+	SETPOINT_SOAK=1 $(GO) test -timeout 60m -count=1 -v -run 'TestKilled|TestFaults|TestCrashes|TestRestore|TestAtRest' ./examples/... ./setpointtest/... ./test/...
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)

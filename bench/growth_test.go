@@ -69,7 +69,9 @@ func changeAmong(b *testing.B, n, changes int) map[string]float64 {
 		all.Go(func() {
 			random := rand.New(rand.NewPCG(1, uint64(c)))
 			for i := c; i < changes; i += clients {
-				change(b, plane, random.IntN(n/clients)*clients+c)
+				if !change(b, plane, random.IntN(n/clients)*clients+c) {
+					return
+				}
 				<-answers[c]
 			}
 		})
@@ -96,11 +98,18 @@ func settle(plane *running) {
 	}
 }
 
-func change(b *testing.B, plane *running, i int) {
-	_, err := plane.Update(b.Context(), "api:bench", thingKey(i), func(old *resource.Object) (*resource.Object, error) { return resized(b, old, int(old.Generation)), nil }, false)
-	if err != nil {
-		b.Error(err)
+// change writes another spec, and reports whether it was: then a turn follows.
+func change(b *testing.B, plane *running, i int) bool {
+	var before resource.Revision
+	o, err := plane.Update(b.Context(), "api:bench", thingKey(i), func(old *resource.Object) (*resource.Object, error) {
+		before = old.Revision
+		return resized(b, old, int(old.Generation)<<20), nil
+	}, false)
+	if err != nil || o.Revision == before {
+		b.Errorf("%s was not changed: error %v", thingKey(i), err)
+		return false
 	}
+	return true
 }
 
 // number is the i of a thing.
