@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/setpointhq/setpoint/store"
@@ -14,8 +15,8 @@ import (
 // when the program ends.
 var populations struct{ dir string }
 
-// bulk is how many objects are created by one commit.
-const bulk = 2000
+// bulk is how many objects are created by one commit, and makers how many commit at a time.
+const bulk, makers = 1000, 4
 
 // population opens a database of n things at rest. Its feed retains next to nothing, as that of a database whose objects were made long ago.
 func population(b *testing.B, n int) *sqlite.Store {
@@ -26,15 +27,22 @@ func population(b *testing.B, n int) *sqlite.Store {
 	}
 	st := open(b, sqlite.Options{Path: path, RetainRevisions: 1})
 	s := start(b)
-	for i := 0; i < n; i += bulk {
-		tx := store.Transaction{Writer: store.Writer{Name: "bench"}}
-		for j := i; j < min(i+bulk, n); j++ {
-			tx.Objects = append(tx.Objects, store.ObjectWrite{Object: thing(b, j)})
-		}
-		if _, err := st.Commit(b.Context(), tx); err != nil {
-			b.Fatal(err)
-		}
+	var all sync.WaitGroup
+	for w := range makers {
+		all.Go(func() {
+			for i := w * bulk; i < n; i += makers * bulk {
+				tx := store.Transaction{Writer: store.Writer{Name: "bench"}}
+				for j := i; j < min(i+bulk, n); j++ {
+					tx.Objects = append(tx.Objects, store.ObjectWrite{Object: thing(b, j)})
+				}
+				if _, err := st.Commit(b.Context(), tx); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
 	}
+	all.Wait()
 	used := s.used(b)
 	closeStore(b, st)
 	info, err := os.Stat(path)

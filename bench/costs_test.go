@@ -1,0 +1,29 @@
+package bench
+
+import "testing"
+
+// TestCosts holds the counts that docs/reference/performance.md states to what they may be at most, on a small scale. Times are not judged.
+func TestCosts(t *testing.T) {
+	for _, c := range []struct {
+		reason string
+		costs  map[string]float64
+		most   map[string]float64
+	}{
+		{
+			reason: "each part is written when it is declared, when its command is staged, and with the result; the parent looks at what has happened since, often at several parts at once",
+			costs:  convergeParents(t, 16, 48),
+			most:   map[string]float64{"commits/parent": 14, "objects-written/parent": 16, "commands-written/parent": 6},
+		},
+		{
+			reason: "five parts with a command each",
+			costs:  convergeGateways(t, 48),
+			most:   map[string]float64{"commits/gateway": 22, "objects-written/gateway": 28, "commands-written/gateway": 10},
+		},
+	} {
+		for unit, most := range c.most {
+			if got := c.costs[unit]; got > most || got == 0 {
+				t.Errorf("%s is %.2f, want at most %.2f: %s", unit, got, most, c.reason)
+			}
+		}
+	}
+}
