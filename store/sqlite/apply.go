@@ -59,7 +59,7 @@ func (w *writer) apply(c *change) error {
 	if err != nil {
 		return err
 	}
-	c.p.bytes = max(c.p.bytes, len(body))
+	c.p.Bytes = max(c.p.Bytes, len(body))
 	if err := w.q.feed.bindInt(int64(c.rev)).bindInt(c.at.UnixNano()).bindInt(int64(w.signals + 1)).bindBlob(body).exec(); err != nil {
 		return err
 	}
@@ -73,8 +73,8 @@ func (w *writer) apply(c *change) error {
 }
 
 func (c *change) body() ([]byte, error) {
-	if c.p.body != nil && len(c.removed) == 0 {
-		return c.p.body, nil
+	if c.p.Body != nil && len(c.removed) == 0 {
+		return c.p.Body, nil
 	}
 	return codec.AppendBatch(nil, &c.batch, nil)
 }
@@ -87,12 +87,12 @@ func (w *writer) applyObjects(c *change) error {
 			continue
 		}
 		if h.id == 0 {
-			if err := w.insertObject(o, c.p.attributes[i]); err != nil {
+			if err := w.insertObject(o, c.p.Attributes[i]); err != nil {
 				return err
 			}
 			h = head{id: w.c.raw.LastInsertRowID(), uid: o.UID, created: codec.Nanos(o.Created)}
 		} else if err := w.q.objectUpdate.bindInt(int64(o.Generation)).bindInt(int64(c.rev)).bindInt(codec.Nanos(o.Deleted)).
-			bindText(string(o.State)).bindInt(codec.Nanos(o.StateSince)).bindJSON(c.p.attributes[i]).bindJSON(o.Spec).bindJSON(o.Status).bindInt(h.id).exec(); err != nil {
+			bindText(string(o.State)).bindInt(codec.Nanos(o.StateSince)).bindJSON(c.p.Attributes[i]).bindJSON(o.Spec).bindJSON(o.Status).bindInt(h.id).exec(); err != nil {
 			return err
 		}
 		h.revision, h.generation, h.deleted, h.state = c.rev, o.Generation, codec.Nanos(o.Deleted), o.State
@@ -109,7 +109,7 @@ func (w *writer) insertObject(o *resource.Object, attributes []byte) error {
 }
 
 func (w *writer) applyCommands(c *change) error {
-	for i := range c.p.tx.Commands {
+	for i := range c.p.Tx.Commands {
 		cmd, row := &c.batch.Commands[i].Command, c.commandRows[i]
 		cmd.Revision = c.rev
 		var err error
@@ -120,10 +120,10 @@ func (w *writer) applyCommands(c *change) error {
 		case row == 0:
 			err = w.q.commandInsert.bindText(string(cmd.Owner)).bindText(string(cmd.Adapter)).bindText(cmd.Key).
 				bindText(string(cmd.Object.Kind)).bindText(string(cmd.Object.Namespace)).bindText(string(cmd.Object.Name)).
-				bindInt(int64(c.rev)).bindText(string(cmd.Phase)).bindInt(int64(cmd.Intent)).bindText(string(cmd.Token)).bindBlob(c.p.commands[i]).exec()
+				bindInt(int64(c.rev)).bindText(string(cmd.Phase)).bindInt(int64(cmd.Intent)).bindText(string(cmd.Token)).bindBlob(c.p.Commands[i]).exec()
 		default:
 			err = w.q.commandUpdate.bindInt(int64(c.rev)).bindText(string(cmd.Phase)).bindInt(int64(cmd.Intent)).bindText(string(cmd.Token)).
-				bindBlob(c.p.commands[i]).bindInt(row).exec()
+				bindBlob(c.p.Commands[i]).bindInt(row).exec()
 		}
 		if err != nil {
 			return err
@@ -133,7 +133,7 @@ func (w *writer) applyCommands(c *change) error {
 }
 
 func (w *writer) applySignals(c *change) error {
-	for _, id := range c.p.tx.Consume {
+	for _, id := range c.p.Tx.Consume {
 		if err := w.q.signalDelete.bindInt(int64(id)).exec(); err != nil {
 			return err
 		}
@@ -152,7 +152,7 @@ func (w *writer) applySignals(c *change) error {
 }
 
 func (w *writer) applyTimers(c *change) error {
-	for i := range c.p.tx.Timers {
+	for i := range c.p.Tx.Timers {
 		t := &c.batch.Timers[i]
 		var err error
 		if t.Due.IsZero() {

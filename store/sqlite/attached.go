@@ -36,9 +36,9 @@ func (w *writer) hangsOn(c *change, key resource.Key, uid resource.UID, what str
 }
 
 func (w *writer) judgeCommands(c *change) (*store.CommitError, error) {
-	c.commandRows = make([]int64, len(c.p.tx.Commands))
-	for i := range c.p.tx.Commands {
-		write := &c.p.tx.Commands[i]
+	c.commandRows = make([]int64, len(c.p.Tx.Commands))
+	for i := range c.p.Tx.Commands {
+		write := &c.p.Tx.Commands[i]
 		cmd := &write.Command
 		var rev resource.Revision
 		var phase command.Phase
@@ -74,7 +74,7 @@ func sentence(c *command.Command) string {
 }
 
 func (w *writer) judgeSignals(c *change) (*store.CommitError, error) {
-	for _, id := range c.p.tx.Consume {
+	for _, id := range c.p.Tx.Consume {
 		found, err := w.q.signal.bindInt(int64(id)).one(func() error { return nil })
 		if err != nil {
 			return nil, err

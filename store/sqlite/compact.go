@@ -58,7 +58,7 @@ func (w *writer) compactTo(rev resource.Revision) error {
 		return err
 	}
 	w.compacted = rev
-	w.store.feed.forgot(rev)
+	w.store.feed.Forgot(rev)
 	return nil
 }
 

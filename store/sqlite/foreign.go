@@ -10,6 +10,8 @@ import (
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 	"github.com/setpointhq/setpoint/store/internal/codec"
+	"github.com/setpointhq/setpoint/store/internal/draft"
+	"github.com/setpointhq/setpoint/store/internal/feed"
 )
 
 // ForeignWriter is the writer's name of commits that another process made in the database, past the engine.
@@ -65,7 +67,7 @@ func (w *writer) takeIn() error {
 	if err := w.c.run(fmt.Sprintf("DELETE FROM feed WHERE revision > %d", revision)); err != nil {
 		return err
 	}
-	var batches []sized
+	var batches []feed.Item
 	for r := w.revision + 1; r <= resource.Revision(revision); r++ {
 		b, err := w.takeCommit(r)
 		if err != nil {
@@ -90,7 +92,7 @@ func (w *writer) takeIn() error {
 	}
 	w.heads.clear()
 	w.signals, w.revision, w.rules, w.leases = uint64(signals), resource.Revision(revision), rules, leases
-	w.store.feed.publish(batches)
+	w.store.feed.Publish(batches)
 	if len(batches) > 0 {
 		w.store.options.Logger.Warn("another process wrote to the database", "path", w.store.path, "commits", len(batches), "revision", revision)
 	}
@@ -98,10 +100,10 @@ func (w *writer) takeIn() error {
 }
 
 // takeCommit returns the commit of a revision: from the feed when it is there, else made from what the triggers noted.
-func (w *writer) takeCommit(rev resource.Revision) (sized, error) {
+func (w *writer) takeCommit(rev resource.Revision) (feed.Item, error) {
 	q, err := w.c.prepare("SELECT at, first_signal, body FROM feed WHERE revision = ?")
 	if err != nil {
-		return sized{}, err
+		return feed.Item{}, err
 	}
 	var b store.Batch
 	size := 0
@@ -112,30 +114,30 @@ func (w *writer) takeCommit(rev resource.Revision) (sized, error) {
 		return err
 	})
 	if err != nil || found {
-		return sized{b, size + batchOverhead}, err
+		return feed.Item{Batch: b, Bytes: size + batchOverhead}, err
 	}
 	return w.takeForeign(rev)
 }
 
-func (w *writer) takeForeign(rev resource.Revision) (sized, error) {
+func (w *writer) takeForeign(rev resource.Revision) (feed.Item, error) {
 	c, err := w.foreignChange(rev)
 	if err != nil {
-		return sized{}, err
+		return feed.Item{}, err
 	}
 	body, err := codec.AppendBatch(nil, &c.batch, nil)
 	if err != nil {
-		return sized{}, err
+		return feed.Item{}, err
 	}
 	if err := w.q.feed.bindInt(int64(rev)).bindInt(codec.Nanos(c.at)).bindInt(0).bindBlob(body).exec(); err != nil {
-		return sized{}, err
+		return feed.Item{}, err
 	}
-	return sized{c.batch, len(body) + batchOverhead}, w.applyHistory(c)
+	return feed.Item{Batch: c.batch, Bytes: len(body) + batchOverhead}, w.applyHistory(c)
 }
 
 // foreignChange makes a change from the rows that the triggers noted for a revision.
 func (w *writer) foreignChange(rev resource.Revision) (*change, error) {
 	who := store.Writer{Name: ForeignWriter}
-	c := &change{p: &prepared{tx: store.Transaction{Writer: who}}, rev: rev, at: plain(time.Now())}
+	c := &change{p: &draft.Draft{Tx: store.Transaction{Writer: who}}, rev: rev, at: draft.Plain(time.Now())}
 	c.batch = store.Batch{Revision: rev, Writer: who}
 	q, err := w.c.prepare(`SELECT f.at, f.created, f.from_state,
 		o.kind, o.namespace, o.name, o.uid, f.generation, f.revision, o.created, f.deleted, f.state, f.state_since, f.attributes, f.spec, f.status

@@ -8,6 +8,8 @@ import (
 	zsqlite "zombiezen.com/go/sqlite"
 
 	"github.com/setpointhq/setpoint/store"
+	"github.com/setpointhq/setpoint/store/internal/draft"
+	"github.com/setpointhq/setpoint/store/internal/feed"
 )
 
 // errBackstop says that a trigger or constraint stopped the group: judging had missed something.
@@ -94,11 +96,11 @@ func (w *writer) attempt(group []*member, singly bool) ([]answer, error) {
 }
 
 // writeAll judges and writes the members in order, and returns what was accepted.
-func (w *writer) writeAll(group []*member, answers []answer, at time.Time, stats *GroupStats) ([]sized, error) {
-	accepted := make([]sized, 0, len(group))
+func (w *writer) writeAll(group []*member, answers []answer, at time.Time, stats *GroupStats) ([]feed.Item, error) {
+	accepted := make([]feed.Item, 0, len(group))
 	rev := w.revision
 	for i, m := range group {
-		c, refused, err := w.judge(m.p, rev+1, plain(at))
+		c, refused, err := w.judge(m.p, rev+1, draft.Plain(at))
 		if err != nil {
 			return nil, err
 		}
@@ -106,7 +108,7 @@ func (w *writer) writeAll(group []*member, answers []answer, at time.Time, stats
 			answers[i].err = refused
 			continue
 		}
-		if m.p.empty() {
+		if m.p.Empty() {
 			answers[i].receipt.Revision = rev
 			continue
 		}
@@ -118,8 +120,8 @@ func (w *writer) writeAll(group []*member, answers []answer, at time.Time, stats
 		}
 		rev++
 		answers[i].receipt = c.receipt()
-		accepted = append(accepted, sized{c.batch, m.p.bytes + batchOverhead})
-		stats.Bytes += uint64(m.p.bytes)
+		accepted = append(accepted, feed.Item{Batch: c.batch, Bytes: m.p.Bytes + batchOverhead})
+		stats.Bytes += uint64(m.p.Bytes)
 	}
 	if len(accepted) > 0 {
 		stats.Committed, stats.First, stats.Last = len(accepted), uint64(w.revision)+1, uint64(rev)
@@ -181,8 +183,8 @@ func (w *writer) rollback() error {
 }
 
 // finishGroup moves the revision and commits.
-func (w *writer) finishGroup(accepted []sized, stats *GroupStats) error {
-	last := accepted[len(accepted)-1].batch.Revision
+func (w *writer) finishGroup(accepted []feed.Item, stats *GroupStats) error {
+	last := accepted[len(accepted)-1].Batch.Revision
 	forgotten, err := w.trim(last)
 	if err != nil {
 		return err
@@ -201,17 +203,17 @@ func (w *writer) finishGroup(accepted []sized, stats *GroupStats) error {
 		}
 	}
 	w.compacted = forgotten
-	w.store.feed.forgot(forgotten)
+	w.store.feed.Forgot(forgotten)
 	return nil
 }
 
 // deliver tells the feed.
-func (w *writer) deliver(accepted []sized, answers []answer, stats GroupStats) {
+func (w *writer) deliver(accepted []feed.Item, answers []answer, stats GroupStats) {
 	if len(accepted) == 0 {
 		return
 	}
-	w.revision = accepted[len(accepted)-1].batch.Revision
-	w.store.feed.publish(accepted)
+	w.revision = accepted[len(accepted)-1].Batch.Revision
+	w.store.feed.Publish(accepted)
 	hook := w.store.options.Hooks.AfterCommit
 	if hook == nil {
 		return

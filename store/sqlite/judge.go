@@ -9,11 +9,12 @@ import (
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 	"github.com/setpointhq/setpoint/store/internal/codec"
+	"github.com/setpointhq/setpoint/store/internal/draft"
 )
 
 // change is a transaction that was judged and may be written: what is to be done to which rows.
 type change struct {
-	p   *prepared
+	p   *draft.Draft
 	rev resource.Revision
 	at  time.Time
 	// batch is the feed's view of it, complete.
@@ -35,8 +36,8 @@ type line struct {
 
 // judge compares a transaction with what is stored. Members of a group are judged and written one after the other, so that each sees what those
 // before it did. Nothing is written here.
-func (w *writer) judge(p *prepared, rev resource.Revision, at time.Time) (*change, *store.CommitError, error) {
-	c := &change{p: p, rev: rev, at: at, batch: p.batch}
+func (w *writer) judge(p *draft.Draft, rev resource.Revision, at time.Time) (*change, *store.CommitError, error) {
+	c := &change{p: p, rev: rev, at: at, batch: p.Batch}
 	c.batch.Revision, c.batch.At = rev, at
 	for _, part := range []func(*change) (*store.CommitError, error){
 		w.judgeFences, w.judgeReads, w.judgeObjects, w.judgeCommands, w.judgeSignals, w.judgeTimers, w.addDependents,
@@ -50,7 +51,7 @@ func (w *writer) judge(p *prepared, rev resource.Revision, at time.Time) (*chang
 }
 
 func (w *writer) judgeFences(c *change) (*store.CommitError, error) {
-	for _, f := range c.p.tx.Fences {
+	for _, f := range c.p.Tx.Fences {
 		have, ok := w.leases[f.Scope]
 		if ok && have.Epoch == f.Epoch {
 			continue
@@ -65,20 +66,16 @@ func (w *writer) judgeFences(c *change) (*store.CommitError, error) {
 }
 
 func (w *writer) judgeReads(c *change) (*store.CommitError, error) {
-	for _, r := range c.p.tx.Reads {
+	for _, r := range c.p.Tx.Reads {
 		h, err := w.head(r.Key)
 		if err != nil {
 			return nil, err
 		}
 		if h.revision != r.Revision {
-			return conflict(r.Key, r.Revision, h.revision), nil
+			return draft.Conflict(r.Key, r.Revision, h.revision), nil
 		}
 	}
 	return nil, nil
-}
-
-func conflict(key resource.Key, expected, actual resource.Revision) *store.CommitError {
-	return &store.CommitError{Err: store.ErrConflict, Key: key, Expected: expected, Actual: actual}
 }
 
 // head returns the stored object's head, the zero one when there is none.
@@ -99,16 +96,16 @@ func (w *writer) head(key resource.Key) (head, error) {
 }
 
 func (w *writer) judgeObjects(c *change) (*store.CommitError, error) {
-	c.heads = make([]head, len(c.p.tx.Objects))
-	for i := range c.p.tx.Objects {
-		write := &c.p.tx.Objects[i]
-		key := keyOf(write)
+	c.heads = make([]head, len(c.p.Tx.Objects))
+	for i := range c.p.Tx.Objects {
+		write := &c.p.Tx.Objects[i]
+		key := draft.KeyOf(write)
 		h, err := w.head(key)
 		if err != nil {
 			return nil, err
 		}
 		if h.revision != write.Expect {
-			return conflict(key, write.Expect, h.revision), nil
+			return draft.Conflict(key, write.Expect, h.revision), nil
 		}
 		c.heads[i] = h
 		if write.Object == nil {
@@ -130,7 +127,7 @@ func (w *writer) takeLast(c *change, i int, h head) (*store.CommitError, error) 
 		return nil, err
 	}
 	if len(o.Finalizers) > 0 {
-		return broken(o.Key, "it cannot be removed while it is held by %v: ask for its deletion and let the holders finish, or take their finalizers away first", o.Finalizers), nil
+		return draft.Broken(o.Key, "it cannot be removed while it is held by %v: ask for its deletion and let the holders finish, or take their finalizers away first", o.Finalizers), nil
 	}
 	c.ownObjects()
 	c.batch.Objects[i].Object = o
@@ -141,7 +138,7 @@ func (w *writer) takeLast(c *change, i int, h head) (*store.CommitError, error) 
 func (c *change) ownObjects() { c.batch.Objects = slices.Clone(c.batch.Objects) }
 
 func (w *writer) judgeObject(c *change, i int, h head) *store.CommitError {
-	write, o := &c.p.tx.Objects[i], c.batch.Objects[i].Object
+	write, o := &c.p.Tx.Objects[i], c.batch.Objects[i].Object
 	if h.id == 0 {
 		if err := w.rules.create(o.Key, o.State); err != nil {
 			return err
@@ -168,27 +165,27 @@ func (w *writer) judgeObject(c *change, i int, h head) *store.CommitError {
 func checkUpdate(o *resource.Object, h head) *store.CommitError {
 	switch {
 	case o.UID != h.uid:
-		return invalid(o.Key, "its UID is %s and never changes; the write has %s", h.uid, o.UID)
+		return draft.Invalid(o.Key, "its UID is %s and never changes; the write has %s", h.uid, o.UID)
 	case codec.Nanos(o.Created) != h.created:
-		return invalid(o.Key, "its time of creation is %s and never changes; the write has %s", codec.Time(h.created), o.Created)
+		return draft.Invalid(o.Key, "its time of creation is %s and never changes; the write has %s", codec.Time(h.created), o.Created)
 	case o.Generation < h.generation:
-		return invalid(o.Key, "its generation is %d and only rises; the write has %d", h.generation, o.Generation)
+		return draft.Invalid(o.Key, "its generation is %d and only rises; the write has %d", h.generation, o.Generation)
 	case h.deleted != 0 && codec.Nanos(o.Deleted) != h.deleted:
-		return broken(o.Key, "its deletion was asked for at %s, which is never taken back", codec.Time(h.deleted))
+		return draft.Broken(o.Key, "its deletion was asked for at %s, which is never taken back", codec.Time(h.deleted))
 	}
 	return nil
 }
 
 // judgeGone takes an object that nothing holds to its final state, and out.
 func (w *writer) judgeGone(c *change, i int) *store.CommitError {
-	o, write := c.batch.Objects[i].Object, &c.p.tx.Objects[i]
+	o, write := c.batch.Objects[i].Object, &c.p.Tx.Objects[i]
 	if write.Gone != "" && write.Gone != o.State {
 		if err := w.rules.move(o.Key, o.State, write.Gone); err != nil {
 			return err
 		}
 		c.note(store.Entry{Key: o.Key, UID: o.UID, Type: store.EntryTransition, From: o.State, To: write.Gone, Reason: write.Reason})
-		o = shallow(o)
-		o.State, o.StateSince = write.Gone, plain(c.at)
+		o = draft.Shallow(o)
+		o.State, o.StateSince = write.Gone, draft.Plain(c.at)
 		c.ownObjects()
 		c.batch.Objects[i].Object = o
 	}
@@ -199,12 +196,12 @@ func (w *writer) judgeGone(c *change, i int) *store.CommitError {
 
 // note adds an entry to the history.
 func (c *change) note(e store.Entry) {
-	e.Revision, e.At, e.Writer, e.Cause = c.rev, c.at, c.p.tx.Writer, c.p.tx.Cause
+	e.Revision, e.At, e.Writer, e.Cause = c.rev, c.at, c.p.Tx.Writer, c.p.Tx.Cause
 	c.history = append(c.history, line{Entry: e})
 }
 
 func (c *change) events() {
-	for _, e := range c.p.tx.Events {
+	for _, e := range c.p.Tx.Events {
 		c.note(store.Entry{Key: e.Object, UID: e.UID, Type: store.EntryEvent, Reason: e.Reason, Message: e.Message})
 		c.history[len(c.history)-1].severity = e.Kind
 	}

@@ -5,7 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
-	"time"
+
+	"github.com/setpointhq/setpoint/store"
 )
 
 var (
@@ -42,19 +43,8 @@ type Options struct {
 	Observe func(GroupStats)
 }
 
-// Caps are sizes in bytes above which a transaction is refused with store.ErrTooLarge, before anything is written.
-type Caps struct {
-	// Object is the JSON of spec, status and attributes together. Default 1 MiB.
-	Object int
-	// Command is request and result together. Default 2 MiB.
-	Command int
-	// Signal is the payload. Default 64 KiB.
-	Signal int
-	// Text is any name, reason or message. Default 4 KiB.
-	Text int
-	// Transaction is everything together. Default 16 MiB.
-	Transaction int
-}
+// Caps are the sizes above which a transaction is refused.
+type Caps = store.Caps
 
 // Hooks let a test stand where crashes happen. They run on the writer's goroutine.
 type Hooks struct {
@@ -66,18 +56,7 @@ type Hooks struct {
 }
 
 // GroupStats describes one group.
-type GroupStats struct {
-	// Members is how many transactions were judged, Committed how many of them were accepted.
-	Members, Committed int
-	// First and Last are the revisions given; both 0 when none was.
-	First, Last uint64
-	// Statements and Bytes went to the database.
-	Statements, Bytes uint64
-	// Singly says that a rule in the database stopped the group, and its members were run one by one.
-	Singly bool
-	// Duration is the time from the first statement to the acknowledgement of the disk.
-	Duration time.Duration
-}
+type GroupStats = store.GroupStats
 
 func (o Options) withDefaults() Options {
 	if o.NewUID == nil {
@@ -90,11 +69,7 @@ func (o Options) withDefaults() Options {
 	orDefault(&o.GroupMax, 256)
 	orDefault(&o.RingBytes, 32<<20)
 	orDefault(&o.Readers, 4)
-	orDefault(&o.Caps.Object, 1<<20)
-	orDefault(&o.Caps.Command, 2<<20)
-	orDefault(&o.Caps.Signal, 64<<10)
-	orDefault(&o.Caps.Text, 4<<10)
-	orDefault(&o.Caps.Transaction, 16<<20)
+	o.Caps = o.Caps.WithDefaults()
 	return o
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
+	"github.com/setpointhq/setpoint/store/internal/draft"
 )
 
 // allowed is a kind's transition table: where each state may go. A kind without a lifecycle has the empty state only.
@@ -38,7 +39,7 @@ func (b ruleBook) create(key resource.Key, state lifecycle.State) *store.CommitE
 		return nil
 	}
 	if _, known := table[state]; !known {
-		return broken(key, "state %q is not in the table of kind %s, which has %s", state, key.Kind, listStates(table.states()))
+		return draft.Broken(key, "state %q is not in the table of kind %s, which has %s", state, key.Kind, listStates(table.states()))
 	}
 	return nil
 }
@@ -54,7 +55,7 @@ func (b ruleBook) move(key resource.Key, from, to lifecycle.State) *store.Commit
 			return nil
 		}
 	}
-	return broken(key, "kind %s does not allow the transition from %q to %q; from %q it may go to %s", key.Kind, from, to, from, listStates(table[from]))
+	return draft.Broken(key, "kind %s does not allow the transition from %q to %q; from %q it may go to %s", key.Kind, from, to, from, listStates(table[from]))
 }
 
 func (a allowed) states() []lifecycle.State {
@@ -75,10 +76,6 @@ func listStates(list []lifecycle.State) string {
 	}
 	slices.Sort(words)
 	return strings.Join(words, ", ")
-}
-
-func broken(key resource.Key, format string, args ...any) *store.CommitError {
-	return &store.CommitError{Err: store.ErrRule, Key: key, Detail: fmt.Sprintf(format, args...)}
 }
 
 // loadRules reads the tables from the database.
@@ -185,7 +182,7 @@ func checkStored(c *conn, kind resource.KindID, table allowed, text []byte) erro
 	var refusal *store.CommitError
 	_, err = q.bindText(string(kind)).bindJSON(text).one(func() error {
 		key := resource.Key{Kind: kind, Namespace: resource.Namespace(q.text(0)), Name: resource.Name(q.text(1))}
-		refusal = broken(key, "it is in state %q, which the new table of the kind does not have (%s); move such objects first, or keep the state",
+		refusal = draft.Broken(key, "it is in state %q, which the new table of the kind does not have (%s); move such objects first, or keep the state",
 			q.text(2), listStates(table.states()))
 		return nil
 	})

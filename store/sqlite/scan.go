@@ -23,7 +23,7 @@ func (s *Store) Scan(ctx context.Context, visit func(store.Batch) error) (resour
 			return err
 		}
 		rev = resource.Revision(n)
-		if rev > s.feed.revision() {
+		if rev > s.feed.Revision() {
 			if err := s.catchUp(ctx, rev); err != nil {
 				return err
 			}
@@ -47,7 +47,7 @@ func (s *Store) catchUp(ctx context.Context, rev resource.Revision) error {
 	if err := s.Refresh(ctx); err != nil {
 		return err
 	}
-	if have := s.feed.revision(); have < rev {
+	if have := s.feed.Revision(); have < rev {
 		return fmt.Errorf("the database is at revision %d and the feed at %d: %w", rev, have, store.ErrUnavailable)
 	}
 	return nil

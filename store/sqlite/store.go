@@ -10,6 +10,7 @@ import (
 
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
+	"github.com/setpointhq/setpoint/store/internal/feed"
 )
 
 // Store is a [store.Store] on one SQLite file.
@@ -22,7 +23,7 @@ type Store struct {
 
 	lock    *lockFile
 	writer  *writer
-	feed    *feed
+	feed    *feed.Feed
 	readers *readers
 
 	close  sync.Once
@@ -49,7 +50,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{options: o, path: path, lock: lock, feed: newFeed(o.RingBytes)}
+	s := &Store{options: o, path: path, lock: lock}
+	s.feed = feed.New(o.RingBytes, s.readFeed)
 	if err := s.start(); err != nil {
 		return nil, errors.Join(err, lock.release())
 	}
@@ -86,12 +88,12 @@ func (s *Store) Database() string { return s.database }
 func (s *Store) Statements() uint64 { return s.statements.Load() }
 
 // Revision is the last commit that the feed has.
-func (s *Store) Revision() resource.Revision { return s.feed.revision() }
+func (s *Store) Revision() resource.Revision { return s.feed.Revision() }
 
 // Close ends watches, waits for commits under way, and gives the database up.
 func (s *Store) Close() error {
 	s.close.Do(func() {
-		s.feed.close()
+		s.feed.Close()
 		s.closed = errors.Join(s.writer.close(), s.readers.close(), s.lock.release())
 	})
 	return s.closed

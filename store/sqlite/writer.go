@@ -11,6 +11,7 @@ import (
 
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
+	"github.com/setpointhq/setpoint/store/internal/draft"
 )
 
 // writer owns the one connection that writes, and everything that is known about the database because nobody else writes: where it stands, the
@@ -48,7 +49,7 @@ const (
 
 // member is one transaction in the queue.
 type member struct {
-	p      *prepared
+	p      *draft.Draft
 	state  atomic.Int32
 	answer chan answer
 }
@@ -81,7 +82,7 @@ func newWriter(s *Store, c *conn) (*writer, error) {
 	if err := w.takeOver(); err != nil {
 		return nil, err
 	}
-	s.feed.start(w.revision, w.compacted)
+	s.feed.Start(w.revision, w.compacted)
 	return w, nil
 }
 
@@ -163,7 +164,7 @@ func (w *writer) close() error {
 
 // Commit applies a transaction whole, or not at all.
 func (s *Store) Commit(ctx context.Context, tx store.Transaction) (store.Receipt, error) {
-	p, refused := prepare(tx, s.options.Caps)
+	p, refused := draft.Of(tx, s.options.Caps)
 	if refused != nil {
 		return store.Receipt{}, refused
 	}
