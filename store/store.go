@@ -61,8 +61,10 @@ type Store interface {
 	// History returns what happened to an object, oldest first. By key it includes former namesakes.
 	History(ctx context.Context, q HistoryQuery) ([]Entry, error)
 
-	// Acquire takes a lease, or renews one that the same holder has (the epoch stays). While another holder's lease
-	// has not expired, it fails with ErrHeld. Every change of holder raises the epoch.
+	// Acquire takes a lease, or renews the one that holder was the last to have, and then the epoch stays, also when its time was over: nobody
+	// else has been the owner in between, or the row would say so. Whoever else takes it, and whoever takes it after a [Store.Release], gets a
+	// higher epoch than there ever was. While another holder's lease has not expired, Acquire fails with ErrHeld and a message that names that
+	// holder. Expiry lets others in and does nothing else: a fence with the epoch holds until somebody takes the lease.
 	Acquire(ctx context.Context, scope Scope, holder string, ttl time.Duration) (Lease, error)
 	// Release gives a lease up before its time. It is not an error if the lease is lost already.
 	Release(ctx context.Context, lease Lease) error
@@ -282,8 +284,12 @@ type Scope string
 
 // Lease is a lease that was acquired.
 type Lease struct {
-	Scope   Scope
-	Holder  string
-	Epoch   resource.Epoch
+	Scope Scope
+	// Holder names one run of one process. It must not be used again by the next run, which would be taken for this one.
+	Holder string
+	// Epoch is the fencing token: it rises with every change of holder.
+	Epoch resource.Epoch
+	// Expires is when others may take it, by the clock that the store's leases live by. It is for messages: to compare it with a
+	// process's own clock is to trust that the two agree.
 	Expires time.Time
 }

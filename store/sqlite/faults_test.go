@@ -113,7 +113,7 @@ func TestBackstop(t *testing.T) {
 		}
 		wg.Go(func() { _, errs[i] = s.Commit(t.Context(), put(o, 0)) })
 	}
-	for len(s.writer.normal) < n {
+	for len(s.writer.queue.Normal) < n {
 		yield()
 	}
 	close(open)

@@ -10,6 +10,7 @@ import (
 	"github.com/setpointhq/setpoint/store"
 	"github.com/setpointhq/setpoint/store/internal/draft"
 	"github.com/setpointhq/setpoint/store/internal/feed"
+	"github.com/setpointhq/setpoint/store/internal/group"
 )
 
 // errBackstop says that a trigger or constraint stopped the group: judging had missed something.
@@ -17,29 +18,29 @@ var errBackstop = errors.New("stopped by the database")
 
 // commit writes a group and answers its members. Should a rule in the database stop it, each member is run by itself, so that only the
 // one that breaks the rule fails.
-func (w *writer) commit(group []*member) {
-	answers, err := w.attempt(group, false)
-	if errors.Is(err, errBackstop) && len(group) > 1 {
-		w.store.options.Logger.Warn("a rule in the database stopped a group; its members are run one by one", "members", len(group), "error", err)
-		for _, m := range group {
-			one, err := w.attempt([]*member{m}, true)
-			m.answer <- finish(one, err)[0]
+func (w *writer) commit(members []*group.Member) {
+	answers, err := w.attempt(members, false)
+	if errors.Is(err, errBackstop) && len(members) > 1 {
+		w.store.options.Logger.Warn("a rule in the database stopped a group; its members are run one by one", "members", len(members), "error", err)
+		for _, m := range members {
+			one, err := w.attempt([]*group.Member{m}, true)
+			m.Answer(finish(one, err)[0])
 		}
 		return
 	}
 	for i, a := range finish(answers, err) {
-		group[i].answer <- a
+		members[i].Answer(a)
 	}
 }
 
 // finish turns an error of the whole group into everyone's, also of those who were refused: they were judged by what is not there now.
-func finish(answers []answer, err error) []answer {
+func finish(answers []group.Answer, err error) []group.Answer {
 	if err == nil {
 		return answers
 	}
 	e := commitError(err)
 	for i := range answers {
-		answers[i] = answer{err: e}
+		answers[i] = group.Answer{Err: e}
 	}
 	return answers
 }
@@ -65,14 +66,14 @@ func commitError(err error) *store.CommitError {
 }
 
 // attempt runs a group as one database transaction. It returns one answer per member; an error is the whole group's.
-func (w *writer) attempt(group []*member, singly bool) ([]answer, error) {
+func (w *writer) attempt(members []*group.Member, singly bool) ([]group.Answer, error) {
 	start, statements, signals := time.Now(), w.store.Statements(), w.signals
-	stats := GroupStats{Members: len(group), Singly: singly}
-	answers := make([]answer, len(group))
+	stats := GroupStats{Members: len(members), Singly: singly}
+	answers := make([]group.Answer, len(members))
 	if err := w.begin(); err != nil {
 		return answers, err
 	}
-	accepted, err := w.writeAll(group, answers, start, &stats)
+	accepted, err := w.writeAll(members, answers, start, &stats)
 	switch {
 	case err == nil && len(accepted) > 0:
 		err = w.finishGroup(accepted, &stats)
@@ -96,20 +97,20 @@ func (w *writer) attempt(group []*member, singly bool) ([]answer, error) {
 }
 
 // writeAll judges and writes the members in order, and returns what was accepted.
-func (w *writer) writeAll(group []*member, answers []answer, at time.Time, stats *GroupStats) ([]feed.Item, error) {
-	accepted := make([]feed.Item, 0, len(group))
+func (w *writer) writeAll(members []*group.Member, answers []group.Answer, at time.Time, stats *GroupStats) ([]feed.Item, error) {
+	accepted := make([]feed.Item, 0, len(members))
 	rev := w.revision
-	for i, m := range group {
-		c, refused, err := w.judge(m.p, rev+1, draft.Plain(at))
+	for i, m := range members {
+		c, refused, err := w.judge(m.Draft, rev+1, draft.Plain(at))
 		if err != nil {
 			return nil, err
 		}
 		if refused != nil {
-			answers[i].err = refused
+			answers[i].Err = refused
 			continue
 		}
-		if m.p.Empty() {
-			answers[i].receipt.Revision = rev
+		if m.Draft.Empty() {
+			answers[i].Receipt.Revision = rev
 			continue
 		}
 		if err := w.apply(c); err != nil {
@@ -119,9 +120,9 @@ func (w *writer) writeAll(group []*member, answers []answer, at time.Time, stats
 			return nil, err
 		}
 		rev++
-		answers[i].receipt = c.receipt()
-		accepted = append(accepted, feed.Item{Batch: c.batch, Bytes: m.p.Bytes + batchOverhead})
-		stats.Bytes += uint64(m.p.Bytes)
+		answers[i].Receipt = c.receipt()
+		accepted = append(accepted, feed.Item{Batch: c.batch, Bytes: m.Draft.Bytes + batchOverhead})
+		stats.Bytes += uint64(m.Draft.Bytes)
 	}
 	if len(accepted) > 0 {
 		stats.Committed, stats.First, stats.Last = len(accepted), uint64(w.revision)+1, uint64(rev)
@@ -208,7 +209,7 @@ func (w *writer) finishGroup(accepted []feed.Item, stats *GroupStats) error {
 }
 
 // deliver tells the feed.
-func (w *writer) deliver(accepted []feed.Item, answers []answer, stats GroupStats) {
+func (w *writer) deliver(accepted []feed.Item, answers []group.Answer, stats GroupStats) {
 	if len(accepted) == 0 {
 		return
 	}
@@ -220,8 +221,8 @@ func (w *writer) deliver(accepted []feed.Item, answers []answer, stats GroupStat
 	}
 	if err := hook(stats); err != nil {
 		for i := range answers {
-			if answers[i].err == nil {
-				answers[i] = answer{err: &store.CommitError{Err: store.ErrUnknown, Detail: err.Error()}}
+			if answers[i].Err == nil {
+				answers[i] = group.Answer{Err: &store.CommitError{Err: store.ErrUnknown, Detail: err.Error()}}
 			}
 		}
 	}

@@ -11,8 +11,9 @@ import (
 	"github.com/setpointhq/setpoint/store/internal/codec"
 )
 
-// Acquire takes a lease, or renews one that the same holder has. Leases live by this process's clock: nobody else can hold one. A renewal
-// executes no statement, because what it says dies with the process, as the lease does; a change of holder is durable before it is told.
+// Acquire takes a lease, or renews the one that the same holder was the last to have. Leases live by this process's clock: nobody else can hold
+// one. A renewal executes no statement, because what it says dies with the process, as the lease does; a change of holder is durable before it
+// is told.
 func (s *Store) Acquire(ctx context.Context, scope store.Scope, holder string, ttl time.Duration) (store.Lease, error) {
 	what := fmt.Sprintf("acquire lease %s for %q", scope, holder)
 	if scope == "" || holder == "" || ttl <= 0 {
@@ -23,7 +24,7 @@ func (s *Store) Acquire(ctx context.Context, scope store.Scope, holder string, t
 		now := time.Now()
 		have := w.leases[scope]
 		switch {
-		case have != nil && have.Holder == holder && now.Before(have.Expires):
+		case have != nil && have.Holder == holder:
 			have.Expires = now.Add(ttl)
 			got = *have
 			return nil

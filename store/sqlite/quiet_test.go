@@ -141,13 +141,13 @@ func TestAdministratorsFirst(t *testing.T) {
 	for _, name := range []string{"a", "b", "c", "d"} {
 		commit(name, "controller/x")
 	}
-	for len(s.writer.normal) < 4 {
+	for len(s.writer.queue.Normal) < 4 {
 		yield()
 	}
 	for _, name := range []string{"admin-1", "admin-2", "admin-3"} {
 		commit(name, "api:ada")
 	}
-	for len(s.writer.urgent) < 3 {
+	for len(s.writer.queue.Urgent) < 3 {
 		yield()
 	}
 	close(free)

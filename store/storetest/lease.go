@@ -14,7 +14,9 @@ var leaseScenarios = []scenario{
 	{name: "Lease/Renew", reason: "renewing keeps the epoch", run: leaseRenew},
 	{name: "Lease/Release", reason: "after a release the next one has it at once, at a higher epoch", run: leaseRelease},
 	{name: "Lease/Expiry", reason: "after its time anyone can have it, at a higher epoch, and a late release by the old holder changes nothing", run: leaseExpiry},
-	{name: "Lease/OwnExpiry", reason: "who lets a lease expire and takes it again was perhaps not the owner meanwhile", run: leaseOwnExpiry},
+	{name: "Lease/OwnExpiry", reason: "who lets a lease expire, and finds that nobody took it, was the owner all the time: what is under way is not fenced off", run: leaseOwnExpiry},
+	{name: "Lease/Between", reason: "who lets a lease expire, and takes it again after another, was not the owner meanwhile", run: leaseBetween},
+	{name: "Lease/Given", reason: "who gave a lease up and takes it again begins anew", run: leaseGiven},
 	{name: "Lease/Race", reason: "of many who want it, one gets it", run: leaseRace},
 	{name: "Lease/Restart", reason: "a restart never lowers an epoch", run: leaseRestart, reopens: true},
 }
@@ -103,17 +105,69 @@ func leaseExpiry(s *suite) {
 	}
 }
 
+// expired takes a short lease and returns when its time is over. It learns that from another lease, which was taken later for as long.
+func (s *suite) expired(scope store.Scope, holder string) store.Lease {
+	s.Helper()
+	l, err := s.s.Acquire(s.ctx, scope, holder, time.Millisecond)
+	if err != nil {
+		s.Fatal(err)
+	}
+	if _, err := s.s.Acquire(s.ctx, "clock", holder, time.Millisecond); err != nil {
+		s.Fatal(err)
+	}
+	s.seize("clock", "who watches the clock")
+	return l
+}
+
+// under commits something on condition that a lease still has its epoch.
+func (s *suite) under(l store.Lease, name string) error {
+	tx := write(thing(name), 0)
+	tx.Fences = []store.Fence{{Scope: l.Scope, Epoch: l.Epoch}}
+	_, err := s.commit(tx)
+	return err
+}
+
 func leaseOwnExpiry(s *suite) {
+	first := s.expired("plane", "n1")
+	if err := s.under(first, "meanwhile"); err != nil {
+		s.Errorf("a commit under the epoch of a lease that has expired, and that nobody took: %v", err)
+	}
+	again := s.acquire("plane", "n1")
+	if again.Epoch != first.Epoch || !again.Expires.After(first.Expires) {
+		s.Errorf("taking it again made %+v of %+v; want the same epoch", again, first)
+	}
+	if err := s.under(first, "afterwards"); err != nil {
+		s.Errorf("a commit under the epoch, after it was taken again: %v", err)
+	}
+	if _, err := s.s.Acquire(s.ctx, "plane", "n2", time.Hour); !errors.Is(err, store.ErrHeld) {
+		s.Errorf("another gets what was taken again: error %v, want ErrHeld", err)
+	}
+}
+
+func leaseBetween(s *suite) {
 	last, err := s.s.Acquire(s.ctx, "plane", "n1", time.Millisecond)
 	if err != nil {
 		s.Fatal(err)
 	}
 	second := s.seize("plane", "n2")
+	if err := s.under(last, "late"); !errors.Is(err, store.ErrFenced) {
+		s.Errorf("a commit under the epoch of the former holder: error %v, want ErrFenced", err)
+	}
 	if err := s.s.Release(s.ctx, second); err != nil {
 		s.Fatal(err)
 	}
 	if third := s.acquire("plane", "n1"); third.Epoch.Compare(second.Epoch) <= 0 || second.Epoch.Compare(last.Epoch) <= 0 {
 		s.Errorf("epochs %s, %s, %s do not rise", last.Epoch, second.Epoch, third.Epoch)
+	}
+}
+
+func leaseGiven(s *suite) {
+	first := s.acquire("plane", "n1")
+	if err := s.s.Release(s.ctx, first); err != nil {
+		s.Fatal(err)
+	}
+	if second := s.acquire("plane", "n1"); second.Epoch.Compare(first.Epoch) <= 0 {
+		s.Errorf("epoch %s follows %s", second.Epoch, first.Epoch)
 	}
 }
 
