@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"hash/fnv"
 	"slices"
 
 	"github.com/setpointhq/setpoint/resource"
@@ -199,15 +198,8 @@ func (w *writer) applyHistory(c *change) error {
 }
 
 func (w *writer) writeLine(l *line) error {
-	return w.q.history.bindInt(hashKey(l.Key)).bindText(string(l.Key.Kind)).bindText(string(l.Key.Namespace)).bindText(string(l.Key.Name)).
+	return w.q.history.bindInt(codec.HashKey(l.Key)).bindText(string(l.Key.Kind)).bindText(string(l.Key.Namespace)).bindText(string(l.Key.Name)).
 		bindText(string(l.UID)).bindInt(int64(l.Revision)).bindInt(codec.Nanos(l.At)).bindText(string(l.Type)).
 		bindText(string(l.From)).bindText(string(l.To)).bindText(l.severity).bindText(l.Reason).bindText(l.Message).
-		bindText(l.Writer.Name).bindText(slashed(l.Writer.Object)).bindInt(int64(l.Cause.Revision)).bindText(l.Cause.Text).exec()
-}
-
-// hashKey is FNV-1a over the parts of a key.
-func hashKey(k resource.Key) int64 {
-	h := fnv.New64a()
-	h.Write([]byte(slashed(k)))
-	return int64(h.Sum64())
+		bindText(l.Writer.Name).bindText(codec.Slashed(l.Writer.Object)).bindInt(int64(l.Cause.Revision)).bindText(l.Cause.Text).exec()
 }

@@ -1,12 +1,12 @@
 package sqlite
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
+	"github.com/setpointhq/setpoint/store/internal/draft"
 )
 
 // owner returns the UID of the object of a key as this transaction leaves it, "" when there is none. A removed object counts: what hangs on it goes with it.
@@ -23,16 +23,10 @@ func (w *writer) owner(c *change, key resource.Key) (resource.UID, error) {
 // hangsOn checks that a command, signal or timer belongs to an object that exists; uid "" means whichever has the key.
 func (w *writer) hangsOn(c *change, key resource.Key, uid resource.UID, what string) (resource.UID, *store.CommitError, error) {
 	have, err := w.owner(c, key)
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", nil, err
-	case have == "":
-		return "", &store.CommitError{Err: store.ErrConflict, Key: key, Detail: what + ": there is no such object"}, nil
-	case uid != "" && uid != have:
-		return "", &store.CommitError{Err: store.ErrConflict, Key: key,
-			Detail: fmt.Sprintf("%s: it is for the object with UID %s; the one that has the name now has UID %s", what, uid, have)}, nil
 	}
-	return have, nil, nil
+	return have, draft.HangsOn(key, uid, have, what), nil
 }
 
 func (w *writer) judgeCommands(c *change) (*store.CommitError, error) {
@@ -51,8 +45,7 @@ func (w *writer) judgeCommands(c *change) (*store.CommitError, error) {
 			return nil, err
 		}
 		if rev != write.Expect {
-			return &store.CommitError{Err: store.ErrConflict, Key: cmd.Object, Expected: write.Expect, Actual: rev,
-				Detail: fmt.Sprintf("command %s: expected revision %d, it is at %d; read it again and repeat", cmd.Slot, write.Expect, rev)}, nil
+			return draft.CommandConflict(cmd, write.Expect, rev), nil
 		}
 		if rev == 0 {
 			if _, refused, err := w.hangsOn(c, cmd.Object, cmd.Owner, "command "+cmd.Slot.String()); refused != nil || err != nil {
@@ -60,17 +53,10 @@ func (w *writer) judgeCommands(c *change) (*store.CommitError, error) {
 			}
 		}
 		if !write.Delete && !cmd.Phase.Open() && (phase != cmd.Phase || intent != cmd.Intent) {
-			c.note(store.Entry{Key: cmd.Object, UID: cmd.Owner, Type: store.EntryCommand, Reason: string(cmd.Phase), Message: sentence(cmd)})
+			c.note(store.Entry{Key: cmd.Object, UID: cmd.Owner, Type: store.EntryCommand, Reason: string(cmd.Phase), Message: draft.Sentence(cmd)})
 		}
 	}
 	return nil, nil
-}
-
-func sentence(c *command.Command) string {
-	if c.Message == "" {
-		return c.Slot.String()
-	}
-	return c.Slot.String() + ": " + c.Message
 }
 
 func (w *writer) judgeSignals(c *change) (*store.CommitError, error) {
@@ -80,7 +66,7 @@ func (w *writer) judgeSignals(c *change) (*store.CommitError, error) {
 			return nil, err
 		}
 		if !found {
-			return &store.CommitError{Err: store.ErrConflict, Detail: fmt.Sprintf("signal %d is gone: another commit consumed it, or its object was removed", id)}, nil
+			return draft.SignalGone(id), nil
 		}
 	}
 	c.batch.Raised = slices.Clone(c.batch.Raised)

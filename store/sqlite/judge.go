@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -52,15 +51,9 @@ func (w *writer) judge(p *draft.Draft, rev resource.Revision, at time.Time) (*ch
 
 func (w *writer) judgeFences(c *change) (*store.CommitError, error) {
 	for _, f := range c.p.Tx.Fences {
-		have, ok := w.leases[f.Scope]
-		if ok && have.Epoch == f.Epoch {
-			continue
+		if have, ok := w.leases[f.Scope]; !ok || have.Epoch != f.Epoch {
+			return draft.Fenced(f, have), nil
 		}
-		now := "nobody has it"
-		if ok {
-			now = fmt.Sprintf("it is at epoch %s, held by %q", have.Epoch, have.Holder)
-		}
-		return &store.CommitError{Err: store.ErrFenced, Detail: fmt.Sprintf("lease %s: written under epoch %s, %s", f.Scope, f.Epoch, now)}, nil
 	}
 	return nil, nil
 }
@@ -127,7 +120,7 @@ func (w *writer) takeLast(c *change, i int, h head) (*store.CommitError, error) 
 		return nil, err
 	}
 	if len(o.Finalizers) > 0 {
-		return draft.Broken(o.Key, "it cannot be removed while it is held by %v: ask for its deletion and let the holders finish, or take their finalizers away first", o.Finalizers), nil
+		return draft.Held(o), nil
 	}
 	c.ownObjects()
 	c.batch.Objects[i].Object = o
@@ -165,13 +158,13 @@ func (w *writer) judgeObject(c *change, i int, h head) *store.CommitError {
 func checkUpdate(o *resource.Object, h head) *store.CommitError {
 	switch {
 	case o.UID != h.uid:
-		return draft.Invalid(o.Key, "its UID is %s and never changes; the write has %s", h.uid, o.UID)
+		return draft.OtherUID(o, h.uid)
 	case codec.Nanos(o.Created) != h.created:
-		return draft.Invalid(o.Key, "its time of creation is %s and never changes; the write has %s", codec.Time(h.created), o.Created)
+		return draft.OtherCreation(o, codec.Time(h.created))
 	case o.Generation < h.generation:
-		return draft.Invalid(o.Key, "its generation is %d and only rises; the write has %d", h.generation, o.Generation)
+		return draft.LowerGeneration(o, h.generation)
 	case h.deleted != 0 && codec.Nanos(o.Deleted) != h.deleted:
-		return draft.Broken(o.Key, "its deletion was asked for at %s, which is never taken back", codec.Time(h.deleted))
+		return draft.DeletionTakenBack(o, codec.Time(h.deleted))
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
@@ -87,20 +86,6 @@ func (s *Store) Object(ctx context.Context, key resource.Key) (*resource.Object,
 	return o, nil
 }
 
-// slashed is "kind/namespace/name", always with two slashes, "" for the zero key.
-func slashed(k resource.Key) string {
-	if k.IsZero() {
-		return ""
-	}
-	return string(k.Kind) + "/" + string(k.Namespace) + "/" + string(k.Name)
-}
-
-func unslashed(s string) resource.Key {
-	kind, rest, _ := strings.Cut(s, "/")
-	namespace, name, _ := strings.Cut(rest, "/")
-	return resource.Key{Kind: resource.KindID(kind), Namespace: resource.Namespace(namespace), Name: resource.Name(name)}
-}
-
 // defaultHistory is how many entries History returns when the query does not say.
 const defaultHistory = 1000
 
@@ -118,12 +103,12 @@ func (s *Store) History(ctx context.Context, query store.HistoryQuery) ([]store.
 			return err
 		}
 		k := query.Key
-		q.bindInt(hashKey(k)).bindText(string(k.Kind)).bindText(string(k.Namespace)).bindText(string(k.Name)).bindText(string(query.UID)).bindInt(int64(limit))
+		q.bindInt(codec.HashKey(k)).bindText(string(k.Kind)).bindText(string(k.Namespace)).bindText(string(k.Name)).bindText(string(query.UID)).bindInt(int64(limit))
 		return q.each(func() error {
 			entries = append(entries, store.Entry{
 				Key: k, UID: resource.UID(q.text(0)), Revision: resource.Revision(q.int(1)), At: codec.Time(q.int(2)),
 				Type: store.EntryType(q.text(3)), From: lifecycle.State(q.text(4)), To: lifecycle.State(q.text(5)),
-				Reason: q.text(6), Message: q.text(7), Writer: store.Writer{Name: q.text(8), Object: unslashed(q.text(9))},
+				Reason: q.text(6), Message: q.text(7), Writer: store.Writer{Name: q.text(8), Object: codec.Unslashed(q.text(9))},
 				Cause: store.Cause{Revision: resource.Revision(q.int(10)), Text: q.text(11)},
 			})
 			return nil

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
@@ -39,7 +37,7 @@ func (b ruleBook) create(key resource.Key, state lifecycle.State) *store.CommitE
 		return nil
 	}
 	if _, known := table[state]; !known {
-		return draft.Broken(key, "state %q is not in the table of kind %s, which has %s", state, key.Kind, listStates(table.states()))
+		return draft.UnknownState(key, state, table.states())
 	}
 	return nil
 }
@@ -55,7 +53,7 @@ func (b ruleBook) move(key resource.Key, from, to lifecycle.State) *store.Commit
 			return nil
 		}
 	}
-	return draft.Broken(key, "kind %s does not allow the transition from %q to %q; from %q it may go to %s", key.Kind, from, to, from, listStates(table[from]))
+	return draft.IllegalTransition(key, from, to, table[from])
 }
 
 func (a allowed) states() []lifecycle.State {
@@ -64,18 +62,6 @@ func (a allowed) states() []lifecycle.State {
 		list = append(list, s)
 	}
 	return list
-}
-
-func listStates(list []lifecycle.State) string {
-	if len(list) == 0 {
-		return "none"
-	}
-	words := make([]string, len(list))
-	for i, s := range list {
-		words[i] = fmt.Sprintf("%q", s)
-	}
-	slices.Sort(words)
-	return strings.Join(words, ", ")
 }
 
 // loadRules reads the tables from the database.
@@ -182,8 +168,7 @@ func checkStored(c *conn, kind resource.KindID, table allowed, text []byte) erro
 	var refusal *store.CommitError
 	_, err = q.bindText(string(kind)).bindJSON(text).one(func() error {
 		key := resource.Key{Kind: kind, Namespace: resource.Namespace(q.text(0)), Name: resource.Name(q.text(1))}
-		refusal = draft.Broken(key, "it is in state %q, which the new table of the kind does not have (%s); move such objects first, or keep the state",
-			q.text(2), listStates(table.states()))
+		refusal = draft.StrayState(key, lifecycle.State(q.text(2)), table.states())
 		return nil
 	})
 	if err != nil {

@@ -2,7 +2,6 @@ package draft
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
@@ -287,24 +286,4 @@ func (s *seenBefore[T]) again(v T) bool {
 	}
 	s.many[v] = true
 	return false
-}
-
-// Conflict says that something is at another revision than was expected.
-func Conflict(key resource.Key, expected, actual resource.Revision) *store.CommitError {
-	return &store.CommitError{Err: store.ErrConflict, Key: key, Expected: expected, Actual: actual}
-}
-
-// Broken says which rule of a kind forbids a write.
-func Broken(key resource.Key, format string, args ...any) *store.CommitError {
-	return &store.CommitError{Err: store.ErrRule, Key: key, Detail: fmt.Sprintf(format, args...)}
-}
-
-// Invalid says what is wrong with the form of a transaction.
-func Invalid(key resource.Key, format string, args ...any) *store.CommitError {
-	return &store.CommitError{Err: store.ErrInvalid, Key: key, Detail: fmt.Sprintf(format, args...)}
-}
-
-// TooLarge says what is over its cap.
-func TooLarge(key resource.Key, what string, size, limit int) *store.CommitError {
-	return &store.CommitError{Err: store.ErrTooLarge, Key: key, Detail: fmt.Sprintf("%s has %d bytes, the limit is %d", what, size, limit)}
 }

@@ -1,0 +1,30 @@
+// Package postgres is the engine for many machines: [store.Store] on PostgreSQL 14 or newer.
+//
+//	err := postgres.Migrate(ctx, "postgres://owner@db/plane")   // once, and with every new version
+//	s, err := postgres.Open(ctx, postgres.Options{URL: "postgres://app@db/plane"})
+//	defer s.Close()
+//
+// # The way of a commit
+//
+// [Store.Commit] makes a draft on the caller's goroutine and queues it. One goroutine, the committer (committer.go), draws a group of drafts that touch
+// different things, lays them out in columns (columns.go) and sends them by one call of one function, setpoint.commit_v1. The function locks the counter, and only then, in statements that see
+// everything committed before, judges each transaction, writes those that hold, and returns a verdict for each. The call is a transaction of its own: one round trip, one
+// flush of the log, however many transactions are in the group.
+//
+// # When no answer comes
+//
+// A connection that ends after a group was sent leaves its outcome unknown. The committer connects again, waits for the counter, and raises its own epoch, which every group
+// states and the function checks: now what is not there never will be. Then it looks: every commit in the feed carries the committer's number of it. Members that are found get their
+// receipts, the others go into a new group (doubt.go).
+//
+// # The feed
+//
+// A commit that follows the last one known is given to the watchers at once, as the very objects that were written. Otherwise, and for commits of other processes, the
+// follower (follow.go) reads the table, woken by a notification per group. A notification that gets lost costs one period of renewal at most: renewing a lease, which every
+// node does, also tells the newest revision.
+//
+// # The rules
+//
+// The application's role owns no table and may write none. It calls functions, which judge. Below them, triggers hold every writer to the rules: see migrations/00002_guards.sql
+// and docs/reference/postgresql.md, which also says what a superuser can do.
+package postgres

@@ -1,0 +1,159 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/setpointhq/setpoint/store"
+)
+
+// processName is "host/pid".
+func processName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "/" + strconv.Itoa(os.Getpid())
+}
+
+// connectTimeout bounds one attempt to connect, with each of the hosts.
+const connectTimeout = 5 * time.Second
+
+// deadPeer is how long sent bytes may stay without an answer from the other machine before the connection is given up.
+const deadPeer = 10 * time.Second
+
+// parse reads a URL and sets what every session of the engine has. use says what the session is for.
+func parse(url, name, use string) (*pgx.ConnConfig, error) {
+	c, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("the URL of the database: %w", err) // pgx leaves the password out
+	}
+	c.ConnectTimeout = connectTimeout
+	if c.ValidateConnect == nil { // the URL does not say which server it wants
+		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	dialer := &net.Dialer{KeepAlive: deadPeer / 3, Control: giveUpDeadPeers}
+	c.DialFunc = dialer.DialContext
+	c.RuntimeParams["application_name"] = clip("setpoint "+use+" "+name, 63)
+	c.RuntimeParams["idle_in_transaction_session_timeout"] = "5s"
+	c.RuntimeParams["search_path"] = "pg_catalog"
+	return c, nil
+}
+
+// clip cuts a text to the length that the server takes.
+func clip(s string, most int) string {
+	if len(s) > most {
+		return s[:most]
+	}
+	return s
+}
+
+// asApp takes the role of the application, whoever logged in: the rules are for the engine too.
+func asApp(ctx context.Context, c *pgx.Conn) error {
+	if _, err := c.Exec(ctx, "SET ROLE "+RoleApp); err != nil {
+		return fmt.Errorf("%w: user %s must be a member of role %s (GRANT %s TO %s; `setpoint migrate up` creates the role): %w",
+			ErrPrivilege, c.Config().User, RoleApp, RoleApp, c.Config().User, err)
+	}
+	return nil
+}
+
+// connect opens a session as the application.
+func (s *Store) connect(ctx context.Context, use string, settings map[string]string) (*pgx.Conn, error) {
+	c, err := parse(s.options.URL, s.options.Name, use)
+	if err != nil {
+		return nil, err
+	}
+	for k, v := range settings {
+		c.RuntimeParams[k] = v
+	}
+	conn, err := pgx.ConnectConfig(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := asApp(ctx, conn); err != nil {
+		return nil, errors.Join(err, hangUp(conn))
+	}
+	return conn, nil
+}
+
+// hangUp closes a session, and does not wait long for the server to hear it.
+func hangUp(c *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := c.Close(ctx); err != nil && !errors.Is(err, net.ErrClosed) && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// drop forgets a session that broke. There is nobody to tell that closing it failed too.
+func (s *Store) drop(c *pgx.Conn) {
+	if c == nil {
+		return
+	}
+	if err := hangUp(c); err != nil {
+		s.options.Logger.Debug("closing a broken connection", "error", err)
+	}
+}
+
+// backoff waits before the n-th attempt to reach the database: from 20 ms up to a second, with full jitter. It reports whether the
+// context still lives.
+func backoff(ctx context.Context, attempt int) bool {
+	most := min(time.Second, 20*time.Millisecond<<min(attempt, 6))
+	timer := time.NewTimer(most/4 + rand.N(most))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// The conditions of PostgreSQL that are told apart, by SQLSTATE; SP… are raised by our own functions.
+const (
+	codeSuperseded = "SP001" // the committer has another epoch
+	codeProposal   = "SP002" // a proposal has a bad form
+	codeGuard      = "SP003" // a trigger refused
+	codeLock       = "55P03" // lock_timeout
+	codeCanceled   = "57014" // statement_timeout, or somebody
+	codeDeadlock   = "40P01"
+	codeSerialize  = "40001"
+	codeReadOnly   = "25006" // the server is a replica, or was demoted
+	codeTooLarge   = "54000" // program_limit_exceeded
+	codeNoTable    = "42P01"
+	codeNoFunction = "42883"
+	codeNoSchema   = "3F000"
+	codeNoRight    = "42501"
+)
+
+// serverError returns what the server said, nil when it was not the server that spoke.
+func serverError(err error) *pgconn.PgError {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e
+	}
+	return nil
+}
+
+// unavailable wraps an error of a read: everything that keeps the database from answering is store.ErrUnavailable.
+func unavailable(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	for _, known := range []error{store.ErrClosed, store.ErrCompacted, store.ErrConflict, store.ErrHeld, store.ErrInvalid, store.ErrNotFound, store.ErrRule, store.ErrUnavailable, store.ErrUnknown, store.ErrFuture} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+}
