@@ -37,8 +37,8 @@
 // # Promises
 //
 //   - A key is never handed out twice at a time, nor before it is due on the monotonic clock.
-//   - Every Add is followed by a hand-out that begins after Add returned, unless the key is removed or the queue
-//     closed. What is added during a turn runs after it.
+//   - Every Add is followed by a hand-out that begins after Add was called, so that its turn sees what the caller did
+//     before, unless the key is removed or the queue closed. What is added during a turn runs after it.
 //   - At rest nothing runs: the goroutine waits for a request, and one timer is set for the earliest due time. When a
 //     key leaves early the timer stays and may go off once for nothing.
 //   - After [Queue.Close] every method returns at once, and the goroutine has ended. What was scheduled is forgotten

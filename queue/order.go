@@ -67,11 +67,15 @@ func (p *pile[K]) first() *entry[K] {
 // when they matter.
 const agedShare = 4
 
+// spareRoom is for how many entries an empty line may have room.
+const spareRoom = 64
+
 // ready holds the entries that may be handed out now, and says which is next.
 type ready[K comparable] struct {
 	levels []*level[K] // one per priority ever used, highest first
 	ranks  pile[K]     // all of them, by age and priority
 	strict int         // hand-outs since ageing last went past a higher priority
+	spare  *line[K]    // the last line that ended, to begin the next one with
 	ageing time.Duration
 }
 
@@ -93,7 +97,8 @@ func (r *ready[K]) push(e *entry[K]) {
 	lv := r.level(e.priority)
 	e.line = lv.lines[e.tenant]
 	if e.line == nil { // a tenant that had nothing waiting joins behind all others
-		e.line = &line[K]{level: lv}
+		e.line = r.line()
+		e.line.level = lv
 		e.line.turn = lv.turns.PushBack(e.line)
 		lv.lines[e.tenant] = e.line
 	}
@@ -110,8 +115,19 @@ func (r *ready[K]) remove(e *entry[K]) {
 	if lv := e.line.level; e.line.Len() == 0 {
 		lv.turns.Remove(e.line.turn)
 		delete(lv.lines, e.tenant)
+		r.spare = e.line
 	}
 	e.line = nil
+}
+
+// line returns an empty line.
+func (r *ready[K]) line() *line[K] {
+	l := r.spare
+	r.spare = nil
+	if l == nil || cap(l.entries) > spareRoom {
+		return &line[K]{}
+	}
+	return l
 }
 
 // next takes the entry that is to be handed out, or returns nil: of the highest level, or of one whose oldest entry has

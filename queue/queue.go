@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/setpointhq/setpoint/resource"
@@ -17,8 +18,16 @@ const backlog = 64
 // only [Queue.Next] waits.
 type Queue[K comparable] struct {
 	options  Options[K]
-	requests chan func(*owned[K]) // to the goroutine that owns the state
-	parked   chan *owned[K]       // holds the state while there is no such goroutine: before the first Next, after Close
+	requests chan request[K] // to the goroutine that owns the state
+	parked   chan *owned[K]  // holds the state while there is no such goroutine: before the first Next, after Close
+	replies  sync.Pool       // of chan struct{}, empty: for ask
+	seats    sync.Pool       // of chan Item[K], empty and open: for Next
+}
+
+// A request is something to be done to the state.
+type request[K comparable] struct {
+	do   func(*owned[K])
+	done chan struct{} // if not nil: has room for one value, and gets it afterwards
 }
 
 // owned is all the state of a queue. Who has it has it alone: the goroutine, or who has taken it from parked.
@@ -31,19 +40,27 @@ type owned[K comparable] struct {
 
 // New makes an empty queue. Its goroutine begins with the first Next; Close ends it.
 func New[K comparable](o Options[K]) *Queue[K] {
-	q := &Queue[K]{options: o.withDefaults(), requests: make(chan func(*owned[K]), backlog), parked: make(chan *owned[K], 1)}
+	q := &Queue[K]{options: o.withDefaults(), requests: make(chan request[K], backlog), parked: make(chan *owned[K], 1)}
 	q.parked <- &owned[K]{schedule: newSchedule(q.options), armed: never}
 	return q
 }
 
 // tell makes a request. Whoever deals with it deals with those before it first.
-func (q *Queue[K]) tell(request func(*owned[K])) {
+func (q *Queue[K]) tell(do func(*owned[K])) { q.send(request[K]{do: do}) }
+
+func (q *Queue[K]) send(r request[K]) {
 	for {
 		select {
-		case q.requests <- request:
+		case q.requests <- r: // tried alone first: that costs less than a choice
 			q.wake()
 			return
-		case o := <-q.parked: // nobody reads requests, which may be full
+		default:
+		}
+		select {
+		case q.requests <- r:
+			q.wake()
+			return
+		case o := <-q.parked: // nobody reads requests, which were full
 			q.carryOn(o)
 		}
 	}
@@ -58,18 +75,26 @@ func (q *Queue[K]) wake() {
 	}
 }
 
-// carryOn deals with what is in requests, and leaves the state to the goroutine or parks it.
+// carryOn deals with what is in requests, and leaves the state to the goroutine or parks it. It takes no more at a time than is there as it
+// begins, so that who waits for the state, to close the queue for example, gets it in between.
 func (q *Queue[K]) carryOn(o *owned[K]) {
-	for len(q.requests) > 0 {
-		o.handle(<-q.requests)
-	}
-	if o.running {
-		go q.run(o)
-		return
-	}
-	q.parked <- o
-	if len(q.requests) > 0 {
-		q.wake()
+	for {
+		for n := len(q.requests); n > 0 && !o.running; n-- {
+			o.handle(<-q.requests)
+		}
+		if o.running {
+			go q.run(o)
+			return
+		}
+		q.parked <- o
+		if len(q.requests) == 0 {
+			return
+		}
+		select {
+		case o = <-q.parked:
+		default:
+			return // who took it deals with them
+		}
 	}
 }
 
@@ -89,9 +114,12 @@ func (q *Queue[K]) run(o *owned[K]) {
 }
 
 // handle deals with one request, and hands out what is ready to who is waiting.
-func (o *owned[K]) handle(request func(*owned[K])) {
+func (o *owned[K]) handle(r request[K]) {
 	o.advance()
-	request(o)
+	r.do(o)
+	if r.done != nil {
+		r.done <- struct{}{}
+	}
 	for len(o.waiting) > 0 {
 		e := o.ready.next()
 		if e == nil {
@@ -103,20 +131,21 @@ func (o *owned[K]) handle(request func(*owned[K])) {
 }
 
 // ask makes a request and waits until it has been dealt with.
-func (q *Queue[K]) ask(request func(*owned[K])) {
-	done := make(chan struct{})
-	q.tell(func(o *owned[K]) {
-		request(o)
-		close(done)
-	})
+func (q *Queue[K]) ask(do func(*owned[K])) {
+	done, reused := q.replies.Get().(chan struct{})
+	if !reused {
+		done = make(chan struct{}, 1)
+	}
+	q.send(request[K]{do, done})
 	<-done
+	q.replies.Put(done)
 }
 
-// Add schedules a turn of the key. A hand-out that begins after Add returned answers it, see [Wake]. On a closed
+// Add schedules a turn of the key. A hand-out that begins after Add was called answers it, see [Wake]. On a closed
 // queue it does nothing.
 func (q *Queue[K]) Add(key K, w Wake) {
 	tenant := q.options.Tenant(key)
-	q.tell(func(o *owned[K]) { o.add(key, tenant, &w) })
+	q.tell(func(o *owned[K]) { o.add(key, tenant, w) })
 }
 
 // AddMany is Add for many keys at once, for example all that one commit concerns.
@@ -128,7 +157,7 @@ func (q *Queue[K]) AddMany(requests []Request[K]) {
 	}
 	q.tell(func(o *owned[K]) {
 		for i := range requests {
-			o.add(requests[i].Key, tenants[i], &requests[i].Wake)
+			o.add(requests[i].Key, tenants[i], requests[i].Wake)
 		}
 	})
 }
@@ -139,7 +168,10 @@ func (q *Queue[K]) Next(ctx context.Context) (item Item[K], ok bool) {
 	if ctx.Err() != nil {
 		return Item[K]{}, false
 	}
-	mine := make(chan Item[K], 1)
+	mine, reused := q.seats.Get().(chan Item[K])
+	if !reused {
+		mine = make(chan Item[K], 1)
+	}
 	q.tell(func(o *owned[K]) {
 		if o.closed {
 			close(mine)
@@ -149,16 +181,18 @@ func (q *Queue[K]) Next(ctx context.Context) (item Item[K], ok bool) {
 	})
 	select {
 	case item, ok = <-mine:
-		return item, ok
-	case <-ctx.Done():
-	}
-	q.tell(func(o *owned[K]) {
-		if i := slices.Index(o.waiting, mine); i >= 0 {
-			o.waiting = slices.Delete(o.waiting, i, i+1)
-			close(mine)
+		if ok {
+			q.seats.Put(mine)
 		}
-	})
-	item, ok = <-mine // what was handed out meanwhile is not lost
+	case <-ctx.Done():
+		q.tell(func(o *owned[K]) {
+			if i := slices.Index(o.waiting, mine); i >= 0 {
+				o.waiting = slices.Delete(o.waiting, i, i+1)
+				close(mine)
+			}
+		})
+		item, ok = <-mine // what was handed out meanwhile is not lost
+	}
 	return item, ok
 }
 

@@ -123,7 +123,7 @@ func (s *schedule[K]) entry(key K, tenant resource.Namespace) *entry[K] {
 
 // add merges a wake: the earliest due time and the highest priority win. A list of causes that is full keeps its
 // oldest half and its newest.
-func (s *schedule[K]) add(key K, tenant resource.Namespace, w *Wake) {
+func (s *schedule[K]) add(key K, tenant resource.Namespace, w Wake) {
 	if s.closed {
 		return
 	}

@@ -177,3 +177,59 @@ func TestCloseAtAnyMoment(t *testing.T) {
 		}
 	}
 }
+
+// endless is a queue with requests of which each makes another one, until it is told to stop, or there were too many.
+type endless struct {
+	*Queue[int]
+	stop   atomic.Bool
+	ended  chan struct{}
+	number int // read it after ended
+}
+
+const tooMany = 1_000_000
+
+func newEndless() *endless {
+	e := &endless{Queue: New(Options[int]{}), ended: make(chan struct{})}
+	e.requests <- request[int]{do: e.again}
+	return e
+}
+
+func (e *endless) again(*owned[int]) {
+	if e.number++; e.stop.Load() || e.number == tooMany {
+		close(e.ended)
+		return
+	}
+	e.requests <- request[int]{do: e.again}
+}
+
+func (e *endless) want(t *testing.T, what string) {
+	t.Helper()
+	e.stop.Store(true)
+	<-e.ended
+	if e.number == tooMany {
+		t.Errorf("only when there were no more requests of others: %s", what)
+	}
+	e.Close()
+}
+
+func TestTheFirstNextIsNotKeptByTheRequestsOfOthers(t *testing.T) {
+	e := newEndless()
+	e.requests <- request[int]{do: func(o *owned[int]) { o.add(1, "", Wake{}) }}
+	if item, ok := e.Next(t.Context()); !ok || item.Key != 1 {
+		t.Errorf("Next = %v, %v, want 1", item, ok)
+	}
+	e.want(t, "Next returned")
+}
+
+// TestTheStateIsGivenToWhoWaitsForIt: as Close does, while another goroutine deals with requests that do not end.
+func TestTheStateIsGivenToWhoWaitsForIt(t *testing.T) {
+	e := newEndless()
+	o := <-e.parked
+	var other sync.WaitGroup
+	other.Go(func() { e.carryOn(o) })
+	o = <-e.parked
+	e.stop.Store(true)
+	e.carryOn(o)
+	other.Wait()
+	e.want(t, "the state was given away")
+}

@@ -23,7 +23,8 @@ type ClientOptions struct {
 	URL string
 	// Resolve finds the URL of a destination. Default: URL for the destination "", and otherwise the destination itself.
 	Resolve func(destination string) (string, error)
-	// Destinations are observed from the start; others are from the first call or expectation that names them. Default: "".
+	// Destinations are observed from the start; others are from the first call that names them, or at the latest one Audit after the desk
+	// expects something there. Default: "".
 	Destinations []string
 	// HTTP makes the calls. Default: a client of its own. It must not follow redirections.
 	HTTP *http.Client
@@ -41,7 +42,7 @@ type Client struct {
 	options ClientOptions
 
 	mu sync.Mutex
-	// epoch is the highest that a call was made with.
+	// epoch is the highest that the plane is known to have acted under.
 	epoch resource.Epoch
 	// destinations are those to observe; fresh tells Observe of the ones that were added.
 	destinations map[string]bool
@@ -53,6 +54,8 @@ var (
 	_ command.LookUp   = (*Client)(nil)
 	_ command.Observer = (*Client)(nil)
 )
+
+const defaultAudit = 5 * time.Minute
 
 // maxDestinations bounds the observers that one client runs.
 const maxDestinations = 4096
@@ -80,7 +83,7 @@ func NewClient(o ClientOptions) *Client {
 		o.Destinations = []string{""}
 	}
 	if o.Audit == 0 {
-		o.Audit = 5 * time.Minute
+		o.Audit = defaultAudit
 	}
 	if o.Base <= 0 {
 		o.Base = 100 * time.Millisecond
@@ -100,12 +103,18 @@ func NewClient(o ClientOptions) *Client {
 
 // Do makes one attempt. See [Exchange] for how the ends of an HTTP call are classified.
 func (c *Client) Do(ctx context.Context, call command.Call) command.Result {
-	c.note(call.Destination, call.Epoch)
-	body, err := json.Marshal(ApplyRequest{
+	c.raise(call.Epoch)
+	c.note(call.Destination)
+	wish := ApplyRequest{
 		Token: call.Token, Epoch: call.Epoch, Intent: call.Intent, Key: call.Key, Request: call.Request,
 		Previous: validOrNothing(call.Previous), Handle: call.Handle,
 		Object: Object{Kind: call.Object.Kind, Namespace: call.Object.Namespace, Name: call.Object.Name},
-	})
+	}
+	body, err := json.Marshal(wish)
+	if err == nil && len(body) > MaxBody {
+		wish.Previous = nil // a hint that does not fit must not forbid the call
+		body, err = json.Marshal(wish)
+	}
 	if err == nil && call.Request != nil && absent(call.Request) == nil {
 		err = fmt.Errorf("a request of null would ask for absence")
 	}
@@ -209,27 +218,29 @@ func (c *Client) exchange(request *http.Request, into any) error {
 	return decode(request.URL.String()+": the answer is malformed", text, into)
 }
 
-// note remembers a call's destination and epoch.
-func (c *Client) note(destination string, epoch resource.Epoch) {
+// raise remembers an epoch that the plane acts under, and returns the highest so far.
+func (c *Client) raise(epoch resource.Epoch) resource.Epoch {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.epoch.Compare(epoch) < 0 {
 		c.epoch = epoch
 	}
+	return c.epoch
+}
+
+// note remembers a destination, and reports whether it will be observed.
+func (c *Client) note(destination string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.destinations[destination] || len(c.destinations) >= maxDestinations {
-		return
+		return c.destinations[destination]
 	}
 	c.destinations[destination] = true
 	select {
 	case c.fresh <- struct{}{}:
 	default:
 	}
-}
-
-func (c *Client) highest() resource.Epoch {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.epoch
+	return true
 }
 
 func join(base, path string) string { return strings.TrimSuffix(base, "/") + path }

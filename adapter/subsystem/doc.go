@@ -12,6 +12,10 @@
 //
 //	client := subsystem.NewClient(subsystem.ClientOptions{URL: "http://127.0.0.1:7001"})
 //
+// As an observer it compares what is acknowledged with what stands: at once and four more times in the 40 s after it meets a memory that it did not
+// know, and every [ClientOptions].Audit. A failed comparison is repeated with backoff; what is too large to be taught is reported as lost, so that
+// its owner asks again.
+//
 // # What the server promises
 //
 //   - One effect per token. A repeated token gets the answer of the first time; two simultaneous calls of one token

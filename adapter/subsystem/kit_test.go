@@ -198,6 +198,7 @@ type desk struct {
 	mu       sync.Mutex
 	expected map[string]command.Expectation
 	reports  []command.Loss
+	epoch    resource.Epoch
 }
 
 func newDesk() *desk { return &desk{expected: map[string]command.Expectation{}} }
@@ -206,9 +207,11 @@ func (d *desk) acknowledge(c command.Call, r command.Result) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.expected[c.Key] = command.Expectation{
-		Key: c.Key, Token: c.Token, Intent: c.Intent, Request: c.Request, Result: r.Body, Object: c.Object,
+		Key: c.Key, Destination: c.Destination, Token: c.Token, Intent: c.Intent, Request: c.Request, Result: r.Body, Object: c.Object,
 	}
 }
+
+func (d *desk) Epoch() resource.Epoch { return d.epoch }
 
 // wish replaces what was acknowledged for a key: it is not expected any more, as of the moment at which the plane stores the new wish.
 func (d *desk) wish(key string) {

@@ -4,32 +4,41 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"net/url"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/resource"
 )
+
+// Fenced is the optional capability of a command.Desk to say under which epoch the plane acts now. A memory is taught under it; without it,
+// under the highest epoch that the client has made a call with, which is none before the first.
+type Fenced interface {
+	Epoch() resource.Epoch
+}
 
 // Observe listens to every destination for as long as ctx lasts: one question held open per destination, whatever the
 // number of effects there. A server that comes back without a memory is taught what it should have; one that has a memory
 // this client did not know is compared with what is expected; what is lost is reported to the desk. It returns nil when
 // ctx ends.
 func (c *Client) Observe(ctx context.Context, desk command.Desk) error {
+	ctx, cancel := context.WithCancel(ctx)
 	var watches sync.WaitGroup
 	defer watches.Wait()
+	defer cancel() // when the desk panics as well
 	running := map[string]bool{}
 	ended := make(chan string)
-	for _, e := range desk.Expected("") {
-		c.note(e.Destination, c.highest())
-	}
+	survey := time.NewTicker(c.surveyEvery())
+	defer survey.Stop()
+	c.survey(desk)
 	for {
 		for _, destination := range c.unwatched(running) {
 			running[destination] = true
-			w := &watch{client: c, desk: desk, destination: destination, pending: map[string]*pendingLoss{}}
+			w := &watch{client: c, desk: desk, destination: destination, pending: map[command.Token]*pendingLoss{}}
 			watches.Go(func() {
 				w.run(ctx)
 				select {
@@ -44,7 +53,30 @@ func (c *Client) Observe(ctx context.Context, desk command.Desk) error {
 		case <-c.fresh:
 		case destination := <-ended:
 			delete(running, destination)
+		case <-survey.C:
+			c.survey(desk)
 		}
+	}
+}
+
+// surveyEvery is how often destinations are looked for that nothing but an expectation names: the call was another node's, or was
+// answered after its destination was abandoned.
+func (c *Client) surveyEvery() time.Duration {
+	if c.options.Audit < 0 {
+		return defaultAudit
+	}
+	return max(c.options.Audit, time.Second)
+}
+
+func (c *Client) survey(desk command.Desk) {
+	unobserved := map[string]bool{}
+	for _, e := range desk.Expected("") {
+		if !c.note(e.Destination) {
+			unobserved[e.Destination] = true
+		}
+	}
+	if n := len(unobserved); n > 0 {
+		c.options.Log.Error("effects are not observed: one client observes so many destinations and no more", "most", maxDestinations, "not observed", n)
 	}
 }
 
@@ -73,8 +105,11 @@ const (
 	lossTries = 16
 	// longestPoll is what a client asks a server to hold a question.
 	longestPoll = 25 * time.Second
-	// pageBytes bounds a page of a restoration.
+	// pageBytes bounds a page of a restoration, and of an inventory.
 	pageBytes = MaxBody / 2
+	// patience bounds the wait for an answer that is not held on purpose. A subsystem that works on a page of a restoration for longer
+	// goes on without the client, and finds it done when it is told again.
+	patience = time.Minute
 )
 
 // afterAmnesia are the pauses between the audits that follow a change of memory. What the former memory has acknowledged may still be on its way to the desk when the
@@ -93,7 +128,7 @@ type watch struct {
 	auditAt  time.Time
 	// again are the pauses before the next audits, ahead of the regular ones.
 	again   []time.Duration
-	pending map[string]*pendingLoss
+	pending map[command.Token]*pendingLoss
 }
 
 // pendingLoss waits until the desk lists its token as acknowledged: the news of a loss may be faster than that of the
@@ -123,12 +158,17 @@ func (w *watch) run(ctx context.Context) {
 			w.client.abandon(w.destination)
 			return
 		}
-		pause := time.NewTimer(command.Backoff(w.client.options.Base, w.client.options.Cap, w.failures, random))
-		select {
-		case <-ctx.Done():
-		case <-pause.C:
-		}
-		pause.Stop()
+		sleep(ctx, command.Backoff(w.client.options.Base, w.client.options.Cap, w.failures, random))
+	}
+}
+
+// sleep waits for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	pause := time.NewTimer(d)
+	defer pause.Stop()
+	select {
+	case <-ctx.Done():
+	case <-pause.C:
 	}
 }
 
@@ -141,42 +181,63 @@ func (w *watch) useless() bool {
 	return len(w.expected()) == 0
 }
 
-// round asks once for changes and deals with the answer.
-func (w *watch) round(ctx context.Context) error {
+// round looks once, and reports what is known to be lost also when looking failed. A panic of the author's Resolve fails the round.
+func (w *watch) round(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic while destination %q was observed: %v", w.destination, p)
+			w.client.options.Log.Error("an observer panicked", "destination", w.destination, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	return errors.Join(w.look(ctx), w.report(ctx))
+}
+
+// look asks once for changes and deals with the answer.
+func (w *watch) look(ctx context.Context) error {
 	base, err := w.client.options.Resolve(w.destination)
 	if err != nil {
 		return err
 	}
-	changes, err := w.poll(ctx, base)
+	asked, hold := time.Now(), w.hold()
+	changes, err := w.poll(ctx, base, hold)
 	if err != nil {
 		return err
 	}
+	news := changes.Memory != w.memory || changes.Sequence != w.since
+	if err := w.learn(ctx, base, changes); err != nil {
+		return err
+	}
+	if !news && time.Since(asked) < hold { // a subsystem that holds no question must not be asked in a hot loop
+		sleep(ctx, w.client.options.Base)
+	}
+	return nil
+}
+
+// learn deals with an answer.
+func (w *watch) learn(ctx context.Context, base string, changes Changes) error {
 	if changes.Memory != w.memory {
 		if changes.Blank {
 			if err := w.restore(ctx, base, changes.Memory); err != nil {
 				return err
 			}
 		}
-		w.memory, w.since, w.auditAt, w.again = changes.Memory, 0, time.Time{}, afterAmnesia
+		w.memory, w.auditAt, w.again = changes.Memory, time.Time{}, afterAmnesia
 		clear(w.pending)
 	}
 	for _, l := range changes.Lost {
-		w.pending[l.Key] = &pendingLoss{loss: command.Loss{Key: l.Key, Token: l.Token, Reason: l.Reason}}
+		w.pending[l.Token] = &pendingLoss{loss: command.Loss{Key: l.Key, Token: l.Token, Reason: l.Reason}}
 	}
 	w.since = changes.Sequence
 	if changes.Truncated {
 		w.auditAt = time.Time{}
 	}
 	if w.auditDue() {
-		if err := w.audit(ctx, base); err != nil {
-			return err
-		}
+		return w.audit(ctx, base)
 	}
-	return w.report(ctx)
+	return nil
 }
 
-func (w *watch) poll(ctx context.Context, base string) (c Changes, err error) {
-	hold := w.hold()
+func (w *watch) poll(ctx context.Context, base string, hold time.Duration) (c Changes, err error) {
 	ctx, cancel := context.WithTimeout(ctx, hold+10*time.Second)
 	defer cancel()
 	query := url.Values{
@@ -194,10 +255,7 @@ func (w *watch) poll(ctx context.Context, base string) (c Changes, err error) {
 
 // hold is how long the next question may be held: until an audit or a pending loss is due.
 func (w *watch) hold() time.Duration {
-	hold := longestPoll
-	if !w.auditAt.IsZero() {
-		hold = min(hold, time.Until(w.auditAt))
-	}
+	hold := min(longestPoll, time.Until(w.auditAt))
 	for _, p := range w.pending {
 		hold = min(hold, time.Until(p.next))
 	}
@@ -213,115 +271,4 @@ func (w *watch) expected() map[string]command.Expectation {
 		}
 	}
 	return byKey
-}
-
-// restore teaches a blank server, in pages.
-func (w *watch) restore(ctx context.Context, base, memory string) error {
-	page := RestoreRequest{Memory: memory, Epoch: w.client.highest(), Items: []RestoreItem{}}
-	size := 0
-	send := func(more bool) error {
-		var answer RestoreAnswer
-		page.More = more
-		if err := w.client.post(ctx, base, "/v1/restore", page, &answer); err != nil {
-			return fmt.Errorf("restore %s: %w", base, err)
-		}
-		page.Items, size = page.Items[:0], 0
-		return nil
-	}
-	for _, e := range w.expected() {
-		item := RestoreItem{
-			Key: e.Key, Token: e.Token, Intent: e.Intent, Request: e.Request, Result: validOrNothing(e.Result),
-			Object: Object{Kind: e.Object.Kind, Namespace: e.Object.Namespace, Name: e.Object.Name},
-		}
-		item.Request = validOrNothing(e.Request)
-		grow := len(item.Key) + len(item.Request) + len(item.Result) + 512
-		if size > 0 && size+grow > pageBytes {
-			if err := send(true); err != nil {
-				return err
-			}
-		}
-		page.Items = append(page.Items, item)
-		size += grow
-	}
-	return send(false)
-}
-
-// auditDue reports whether it is time; the zero auditAt is due.
-func (w *watch) auditDue() bool { return !time.Now().Before(w.auditAt) }
-
-// scheduleAudit plans the next one.
-func (w *watch) scheduleAudit() {
-	pause := w.client.options.Audit
-	switch {
-	case len(w.again) > 0:
-		pause, w.again = w.again[0], w.again[1:]
-	case pause <= 0:
-		pause = math.MaxInt64 // only after another change of memory
-	default:
-		pause = max(pause, time.Second)
-	}
-	w.auditAt = time.Now().Add(pause)
-}
-
-// audit compares what is expected, taken first, with the inventory. Something that was acknowledged and is not there is
-// lost; what was replaced in between the desk sorts out by its token.
-func (w *watch) audit(ctx context.Context, base string) error {
-	expected := w.expected()
-	after := ""
-	for {
-		var page Inventory
-		if err := w.client.get(ctx, base, "/v1/inventory?after="+url.QueryEscape(after), &page); err != nil {
-			return fmt.Errorf("compare with the inventory of %s: %w", base, err)
-		}
-		if page.Memory != w.memory {
-			return errors.New("the subsystem lost its memory while its inventory was read")
-		}
-		for _, item := range page.Items {
-			if e, ok := expected[item.Key]; ok && e.Token == item.Token && item.Lost == "" {
-				delete(expected, item.Key)
-			}
-		}
-		if page.Next == "" || page.Next <= after {
-			break
-		}
-		after = page.Next
-	}
-	for key, e := range expected {
-		if _, known := w.pending[key]; e.Request != nil && !known {
-			w.pending[key] = &pendingLoss{loss: command.Loss{Key: key, Token: e.Token, Reason: "not in the subsystem's inventory"}}
-		}
-	}
-	w.scheduleAudit()
-	return nil
-}
-
-// report tells the desk of the pending losses that it can judge.
-func (w *watch) report(ctx context.Context) error {
-	if len(w.pending) == 0 {
-		return nil
-	}
-	expected, now := w.expected(), time.Now()
-	var losses []command.Loss
-	for key, p := range w.pending {
-		switch {
-		case expected[key].Token == p.loss.Token:
-			losses = append(losses, p.loss)
-		case now.Before(p.next):
-		case p.tries >= lossTries:
-			delete(w.pending, key)
-		default:
-			p.tries++
-			p.next = now.Add(min(50*time.Millisecond<<p.tries, 5*time.Second))
-		}
-	}
-	if len(losses) == 0 {
-		return nil
-	}
-	if err := w.desk.Lost(ctx, losses); err != nil {
-		return fmt.Errorf("report %d losses: %w", len(losses), err)
-	}
-	for _, l := range losses {
-		delete(w.pending, l.Key)
-	}
-	return nil
 }

@@ -72,6 +72,7 @@ func (s *Store) connect(ctx context.Context, use string, settings map[string]str
 	if err != nil {
 		return nil, err
 	}
+	c.Tracer = counter{&s.statements}
 	for k, v := range settings {
 		c.RuntimeParams[k] = v
 	}
@@ -129,6 +130,7 @@ const (
 	codeDeadlock   = "40P01"
 	codeSerialize  = "40001"
 	codeReadOnly   = "25006" // the server is a replica, or was demoted
+	codeCheck      = "23514" // a constraint of a row
 	codeTooLarge   = "54000" // program_limit_exceeded
 	codeNoTable    = "42P01"
 	codeNoFunction = "42883"

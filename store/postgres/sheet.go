@@ -1,6 +1,15 @@
 package postgres
 
-import "github.com/jackc/pgx/v5/pgtype"
+import (
+	"encoding/binary"
+
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/store"
+	"github.com/setpointhq/setpoint/store/internal/codec"
+	"github.com/setpointhq/setpoint/store/internal/draft"
+)
 
 // The columns of setpoint.commit_v1, in the order of its parameters.
 const (
@@ -23,7 +32,7 @@ const (
 	objectKind
 	objectNamespace
 	objectName
-	objectUid
+	objectUID
 	objectShard
 	objectHash
 	objectExpect
@@ -56,14 +65,14 @@ const (
 	commandBody
 	commandMessage
 	consumeMember
-	consumeId
+	consumeID
 	raiseMember
 	raiseOwn
 	raiseKind
 	raiseNamespace
 	raiseName
 	raiseHash
-	raiseUid
+	raiseUID
 	raiseSignal
 	raisePayload
 	raiseBy
@@ -73,7 +82,7 @@ const (
 	timerKind
 	timerNamespace
 	timerName
-	timerUid
+	timerUID
 	timerController
 	timerDue
 	timerCode
@@ -82,7 +91,7 @@ const (
 	eventNamespace
 	eventName
 	eventHash
-	eventUid
+	eventUID
 	eventSeverity
 	eventReason
 	eventMessage
@@ -110,7 +119,7 @@ var elements = [columnCount]uint32{
 	objectKind:          pgtype.TextOID,
 	objectNamespace:     pgtype.TextOID,
 	objectName:          pgtype.TextOID,
-	objectUid:           pgtype.TextOID,
+	objectUID:           pgtype.TextOID,
 	objectShard:         pgtype.Int4OID,
 	objectHash:          pgtype.Int8OID,
 	objectExpect:        pgtype.Int8OID,
@@ -143,14 +152,14 @@ var elements = [columnCount]uint32{
 	commandBody:         pgtype.ByteaOID,
 	commandMessage:      pgtype.TextOID,
 	consumeMember:       pgtype.Int4OID,
-	consumeId:           pgtype.Int8OID,
+	consumeID:           pgtype.Int8OID,
 	raiseMember:         pgtype.Int4OID,
 	raiseOwn:            pgtype.BoolOID,
 	raiseKind:           pgtype.TextOID,
 	raiseNamespace:      pgtype.TextOID,
 	raiseName:           pgtype.TextOID,
 	raiseHash:           pgtype.Int8OID,
-	raiseUid:            pgtype.TextOID,
+	raiseUID:            pgtype.TextOID,
 	raiseSignal:         pgtype.TextOID,
 	raisePayload:        pgtype.TextOID,
 	raiseBy:             pgtype.TextOID,
@@ -160,7 +169,7 @@ var elements = [columnCount]uint32{
 	timerKind:           pgtype.TextOID,
 	timerNamespace:      pgtype.TextOID,
 	timerName:           pgtype.TextOID,
-	timerUid:            pgtype.TextOID,
+	timerUID:            pgtype.TextOID,
 	timerController:     pgtype.TextOID,
 	timerDue:            pgtype.Int8OID,
 	timerCode:           pgtype.TextOID,
@@ -169,8 +178,149 @@ var elements = [columnCount]uint32{
 	eventNamespace:      pgtype.TextOID,
 	eventName:           pgtype.TextOID,
 	eventHash:           pgtype.Int8OID,
-	eventUid:            pgtype.TextOID,
+	eventUID:            pgtype.TextOID,
 	eventSeverity:       pgtype.TextOID,
 	eventReason:         pgtype.TextOID,
 	eventMessage:        pgtype.TextOID,
+}
+
+// sheet is a group laid out in columns.
+type sheet struct {
+	members int
+	columns [columnCount]column
+}
+
+// add appends a transaction.
+func (s *sheet) add(d *draft.Draft) {
+	s.members++
+	c, n := &s.columns, s.members
+	tx := &d.Tx
+	c[memberBody].bytes(d.Body)
+	c[memberSignals].int(len(tx.Raise))
+	c[memberWriter].text(tx.Writer.Name)
+	c[memberWriterObject].text(codec.Slashed(tx.Writer.Object))
+	c[memberCauseRevision].int64(int64(tx.Cause.Revision))
+	c[memberCause].text(tx.Cause.Text)
+	for _, f := range tx.Fences {
+		c[fenceMember].int(n)
+		c[fenceScope].text(string(f.Scope))
+		c[fenceIncarnation].int64(int64(f.Epoch.Incarnation))
+		c[fenceCounter].int64(int64(f.Epoch.Counter))
+	}
+	for _, r := range tx.Reads {
+		c[readMember].int(n)
+		s.key(readKind, r.Key)
+		c[readRevision].int64(int64(r.Revision))
+	}
+	for i := range tx.Objects {
+		s.object(n, d, i)
+	}
+	for i := range tx.Commands {
+		s.command(n, d, i)
+	}
+	for _, id := range tx.Consume {
+		c[consumeMember].int(n)
+		c[consumeID].int64(int64(id))
+	}
+	for i := range d.Batch.Raised {
+		s.signal(n, d, &d.Batch.Raised[i])
+	}
+	for i := range d.Batch.Timers {
+		s.timer(n, d, &d.Batch.Timers[i])
+	}
+	for i := range tx.Events {
+		e := &tx.Events[i]
+		c[eventMember].int(n)
+		s.key(eventKind, e.Object)
+		c[eventHash].int64(codec.HashKey(e.Object))
+		c[eventUID].text(string(e.UID))
+		c[eventSeverity].text(e.Kind)
+		c[eventReason].text(e.Reason)
+		c[eventMessage].text(e.Message)
+	}
+}
+
+// key appends a key to the three columns that begin with the one of the kind.
+func (s *sheet) key(kind int, k resource.Key) {
+	s.columns[kind].text(string(k.Kind))
+	s.columns[kind+1].text(string(k.Namespace))
+	s.columns[kind+2].text(string(k.Name))
+}
+
+func (s *sheet) object(n int, d *draft.Draft, i int) {
+	c, w, change := &s.columns, &d.Tx.Objects[i], &d.Batch.Objects[i]
+	o := change.Object
+	c[objectMember].int(n)
+	s.key(objectKind, o.Key)
+	c[objectUID].text(string(o.UID))
+	c[objectShard].int(int(resource.Shard(o.Namespace, o.Name)))
+	c[objectHash].int64(codec.HashKey(o.Key))
+	c[objectExpect].int64(int64(w.Expect))
+	c[objectRemoved].bool(change.Removed)
+	c[objectGeneration].int64(int64(o.Generation))
+	c[objectCreated].int64(codec.Nanos(o.Created))
+	c[objectDeleted].int64(codec.Nanos(o.Deleted))
+	c[objectState].text(string(o.State))
+	c[objectSince].int64(codec.Nanos(o.StateSince))
+	c[objectAttributes].json(d.Attributes[i])
+	c[objectSpec].json(o.Spec)
+	c[objectStatus].json(o.Status)
+	c[objectGone].text(string(w.Gone))
+	c[objectReason].text(w.Reason)
+}
+
+func (s *sheet) command(n int, d *draft.Draft, i int) {
+	c, w := &s.columns, &d.Tx.Commands[i]
+	cmd := &w.Command
+	c[commandMember].int(n)
+	c[commandOwn].bool(d.Writes(cmd.Object))
+	c[commandOwner].text(string(cmd.Owner))
+	c[commandAdapter].text(string(cmd.Adapter))
+	c[commandKey].text(cmd.Key)
+	s.key(commandKind, cmd.Object)
+	c[commandHash].int64(codec.HashKey(cmd.Object))
+	c[commandExpect].int64(int64(w.Expect))
+	c[commandDelete].bool(w.Delete)
+	c[commandClosed].bool(!cmd.Phase.Open())
+	c[commandPhase].text(string(cmd.Phase))
+	c[commandIntent].int64(int64(cmd.Intent))
+	c[commandToken].text(string(cmd.Token))
+	c[commandBody].bytes(d.Commands[i])
+	c[commandMessage].text(draft.Sentence(cmd))
+}
+
+func (s *sheet) signal(n int, d *draft.Draft, g *store.Signal) {
+	c := &s.columns
+	c[raiseMember].int(n)
+	c[raiseOwn].bool(d.Writes(g.Object))
+	s.key(raiseKind, g.Object)
+	c[raiseHash].int64(codec.HashKey(g.Object))
+	c[raiseUID].text(string(g.UID))
+	c[raiseSignal].text(string(g.Name))
+	c[raisePayload].json(g.Payload)
+	c[raiseBy].text(g.By)
+	c[raiseAt].int64(codec.Nanos(g.At))
+}
+
+func (s *sheet) timer(n int, d *draft.Draft, t *store.Timer) {
+	c := &s.columns
+	c[timerMember].int(n)
+	c[timerOwn].bool(d.Writes(t.Object))
+	s.key(timerKind, t.Object)
+	c[timerUID].text(string(t.UID))
+	c[timerController].text(t.Controller)
+	c[timerDue].int64(codec.Nanos(t.Due))
+	c[timerCode].text(t.Code)
+}
+
+// values are the parameters of setpoint.commit_v1.
+func (s *sheet) values(committer, epoch, first int64) [][]byte {
+	values := make([][]byte, 0, 3+columnCount)
+	for _, v := range []int64{committer, epoch, first} {
+		values = append(values, binary.BigEndian.AppendUint64(nil, uint64(v)))
+	}
+	for i := range s.columns {
+		values = append(values, s.columns[i].value(elements[i]))
+	}
+	return values
 }

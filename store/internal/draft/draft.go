@@ -33,6 +33,16 @@ func (p *Draft) Empty() bool {
 	return len(t.Objects)+len(t.Commands)+len(t.Raise)+len(t.Consume)+len(t.Timers)+len(t.Events) == 0
 }
 
+// Writes reports whether the transaction writes the object of a key. What hangs on such an object is right when it has the object's UID.
+func (p *Draft) Writes(key resource.Key) bool {
+	for i := range p.Tx.Objects {
+		if KeyOf(&p.Tx.Objects[i]) == key {
+			return true
+		}
+	}
+	return false
+}
+
 // Of checks a transaction for form and size, copies what an engine fills in, and encodes it.
 func Of(tx store.Transaction, caps store.Caps) (*Draft, *store.CommitError) {
 	p := &Draft{Tx: tx, Batch: store.Batch{Writer: tx.Writer, Cause: tx.Cause, Consumed: slices.Clone(tx.Consume)}}

@@ -98,7 +98,7 @@ BEGIN
   END IF;
   IF cardinality(o_member) > 0 THEN
     SELECT array_agg(j.id), array_agg(j.was), bool_or(j.id = 0 OR j.was <> j.state OR j.removed), bool_or(j.removed),
-        array_agg((j.member, 3, j.n, j.code, j.revision, j.words)::setpoint.refusal) FILTER (WHERE j.code <> 0)
+        array_agg((j.member, 3, j.n, j.code, j.revision, coalesce(j.words, ''))::setpoint.refusal) FILTER (WHERE j.code <> 0)
       INTO o_id, o_was, o_told, o_goes, more
       FROM (
         SELECT w.n, w.member, w.state, w.removed, coalesce(o.id, 0) AS id, coalesce(o.state, '') AS was, coalesce(o.revision, 0) AS revision,
@@ -386,7 +386,7 @@ BEGIN
   FOR p IN SELECT k.relname AS name, b.parent, (regexp_match(pg_get_expr(k.relpartbound, k.oid), 'TO \(''?([^'')]*)''?\)'))[1] AS till
       FROM (VALUES ('feed'), ('history')) b(parent) JOIN pg_inherits i ON i.inhparent = ('setpoint.' || b.parent)::regclass JOIN pg_class k ON k.oid = i.inhrelid LOOP
     CONTINUE WHEN p.till IS NULL;
-    IF CASE p.parent WHEN 'feed' THEN p.till::bigint <= c.compacted + 1 ELSE p.till::timestamptz <= c.history END THEN
+    IF (CASE p.parent WHEN 'feed' THEN p.till::bigint <= c.compacted + 1 ELSE p.till::timestamptz <= c.history END) THEN
       EXECUTE format('DROP TABLE setpoint.%I', p.name);
       dropped := dropped + 1;
     END IF;

@@ -1,0 +1,414 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/store"
+	"github.com/setpointhq/setpoint/store/internal/draft"
+	"github.com/setpointhq/setpoint/store/internal/feed"
+	"github.com/setpointhq/setpoint/store/internal/group"
+)
+
+// committer owns the one session that commits. All of it is touched by the goroutine of run only.
+type committer struct {
+	store *Store
+	queue *group.Queue
+	conn  *pgx.Conn
+	// id and epoch are stated by every group, next numbers its members.
+	id, epoch, next int64
+	// doubt is a group whose outcome is not known, and has to be settled before anything else.
+	doubt *doubt
+	// deferred are members that touch what others of their group do: they come into the next one.
+	deferred []*group.Member
+	done     chan struct{}
+}
+
+func newCommitter(s *Store) *committer {
+	return &committer{store: s, queue: group.NewQueue(s.options.GroupMax), next: 1, done: make(chan struct{})}
+}
+
+// Commit applies a transaction whole, or not at all.
+func (s *Store) Commit(ctx context.Context, tx store.Transaction) (store.Receipt, error) {
+	d, refused := draft.Of(tx, s.options.Caps)
+	if refused == nil {
+		refused = s.complete(ctx, d)
+	}
+	if refused != nil {
+		return store.Receipt{}, refused
+	}
+	return s.committer.queue.Commit(ctx, d)
+}
+
+// run is the committer's life.
+func (c *committer) run() {
+	defer close(c.done)
+	defer func() { c.queue.End(c.deferred); c.store.drop(c.conn) }()
+	for !c.queue.Stopping() {
+		var members []*group.Member
+		if len(c.deferred) > 0 {
+			members = c.queue.Draw(nil, nil)
+		} else {
+			select {
+			case <-c.queue.Stopped():
+				return
+			case m := <-c.queue.Urgent:
+				members = c.queue.Draw(m, nil)
+			case m := <-c.queue.Normal:
+				members = c.queue.Draw(nil, m)
+			}
+		}
+		if members = c.compose(members); len(members) > 0 {
+			c.commit(members)
+		}
+	}
+}
+
+// groupBytes bounds what is sent at once, unless one transaction alone is larger.
+const groupBytes = 8 << 20
+
+// compose takes from those who wait as many as touch different things: the function judges all of a group against what was there before it. The
+// others stay in their order.
+func (c *committer) compose(drawn []*group.Member) []*group.Member {
+	wait := append(c.deferred, drawn...)
+	c.deferred = nil
+	members := make([]*group.Member, 0, len(wait))
+	claims, bytes := newClaims(), 0
+	for _, m := range wait {
+		full := len(members) >= c.store.options.GroupMax || len(members) > 0 && bytes+m.Draft.Bytes > groupBytes
+		if !claims.add(m.Draft) || full {
+			c.deferred = append(c.deferred, m)
+			continue
+		}
+		members = append(members, m)
+		bytes += m.Draft.Bytes
+	}
+	return members
+}
+
+// claims are what the members of a group touch.
+type claims struct {
+	// objects that are written (true), or only relied on.
+	objects map[resource.Key]bool
+	slots   map[command.Slot]bool
+	signals map[store.SignalID]bool
+	timers  map[timerClaim]bool
+}
+
+type timerClaim struct {
+	uid        resource.UID
+	controller string
+}
+
+func newClaims() *claims {
+	return &claims{map[resource.Key]bool{}, map[command.Slot]bool{}, map[store.SignalID]bool{}, map[timerClaim]bool{}}
+}
+
+// add claims what a draft touches, and reports whether nobody else does. Also a draft that has to wait keeps its claims: what comes after it must not overtake it.
+func (c *claims) add(d *draft.Draft) bool {
+	alone := true
+	for i := range d.Tx.Objects {
+		key := draft.KeyOf(&d.Tx.Objects[i])
+		if _, taken := c.objects[key]; taken {
+			alone = false
+		}
+		c.objects[key] = true
+	}
+	rely := func(key resource.Key) {
+		if written, taken := c.objects[key]; taken && written {
+			alone = alone && d.Writes(key)
+		} else {
+			c.objects[key] = false
+		}
+	}
+	for i := range d.Tx.Reads {
+		rely(d.Tx.Reads[i].Key)
+	}
+	for i := range d.Tx.Commands {
+		rely(d.Tx.Commands[i].Command.Object)
+		alone = claim(c.slots, d.Tx.Commands[i].Command.Slot) && alone
+	}
+	for _, id := range d.Tx.Consume {
+		alone = claim(c.signals, id) && alone
+	}
+	for i := range d.Batch.Raised {
+		rely(d.Batch.Raised[i].Object)
+	}
+	for i := range d.Batch.Timers {
+		t := &d.Batch.Timers[i]
+		rely(t.Object)
+		alone = claim(c.timers, timerClaim{t.UID, t.Controller}) && alone
+	}
+	return alone
+}
+
+func claim[T comparable](claims map[T]bool, v T) bool {
+	taken := claims[v]
+	claims[v] = true
+	return !taken
+}
+
+// commit sees a group through: it is answered when this returns.
+func (c *committer) commit(members []*group.Member) {
+	left, cancel := context.WithTimeout(context.Background(), c.store.options.Patience)
+	defer cancel()
+	stop := context.AfterFunc(c.store.life, cancel)
+	defer stop()
+	var last error
+	for attempt := 0; len(members) > 0; attempt++ {
+		if attempt > 0 && !backoff(left, attempt) {
+			c.giveUp(members, last)
+			return
+		}
+		if last = c.ready(left); last != nil {
+			continue
+		}
+		members, last = c.attempt(members, false)
+	}
+}
+
+// giveUp answers members that could not be judged.
+func (c *committer) giveUp(members []*group.Member, cause error) {
+	e := &store.CommitError{Err: store.ErrUnavailable, Detail: fmt.Sprintf("nothing was written: %v", cause)}
+	if c.doubt != nil {
+		e = &store.CommitError{Err: store.ErrUnknown, Detail: fmt.Sprintf("the connection ended before the answer, and the database cannot be asked: %v", cause)}
+	}
+	if c.queue.Stopping() && c.doubt == nil {
+		e = &store.CommitError{Err: store.ErrClosed}
+	}
+	for _, m := range members {
+		m.Answer(group.Answer{Err: e})
+	}
+	if c.doubt != nil {
+		c.doubt.told = true
+	}
+}
+
+// ready sees to it that there is a session, and that no group is in doubt.
+func (c *committer) ready(ctx context.Context) error {
+	if c.conn == nil {
+		if err := c.open(ctx); err != nil {
+			return fmt.Errorf("connect to %s: %w", c.store.location, err)
+		}
+	}
+	if c.doubt == nil {
+		return nil
+	}
+	_, err := c.lookUp(ctx, nil)
+	if err != nil {
+		c.disconnect()
+	}
+	return err
+}
+
+// open connects, and makes the committer known.
+func (c *committer) open(ctx context.Context) error {
+	ms := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+	conn, err := c.store.connect(ctx, "commits", map[string]string{
+		// The groups' statements differ in nothing but their arrays; a plan that was made while a table was small must not read all of it when it has grown.
+		"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off",
+		"lock_timeout": ms(c.store.options.LockTimeout), "statement_timeout": ms(c.store.options.StatementTimeout),
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.prepare(ctx, conn); err != nil {
+		return errors.Join(err, hangUp(conn))
+	}
+	c.conn = conn
+	return nil
+}
+
+func (c *committer) prepare(ctx context.Context, conn *pgx.Conn) error {
+	if c.id == 0 {
+		if err := conn.QueryRow(ctx, "SELECT committer, epoch FROM setpoint.open_v1($1)", c.store.options.Name).Scan(&c.id, &c.epoch); err != nil {
+			return err
+		}
+	}
+	params := make([]string, 3+columnCount)
+	for i := range params {
+		params[i] = "$" + strconv.Itoa(i+1)
+	}
+	query := "SELECT at, revisions, first_signals, gone, bad_member, bad_part, bad_idx, bad_code, bad_actual, bad_words FROM setpoint.commit_v1(" + strings.Join(params, ", ") + ")"
+	if _, err := conn.Prepare(ctx, commitStatement, query); err != nil {
+		return err
+	}
+	c.store.follower.ownPID.Store(conn.PgConn().PID())
+	return nil
+}
+
+// attempt sends a group. It answers those it can, and returns the others to be sent again, with the reason.
+func (c *committer) attempt(members []*group.Member, singly bool) ([]*group.Member, error) {
+	s := &sheet{}
+	bytes := 0
+	for _, m := range members {
+		s.add(m.Draft)
+		bytes += len(m.Draft.Body)
+	}
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), c.store.options.StatementTimeout+connectTimeout)
+	watched := c.store.watchBlockers(c.conn.PgConn().PID())
+	v, err := c.send(ctx, s)
+	watched()
+	cancel()
+	first := c.next
+	c.next += int64(len(members))
+	stats := store.GroupStats{Members: len(members), Singly: singly, Statements: 1, Bytes: uint64(bytes), Duration: time.Since(began)}
+	c.store.statements.Add(1)
+	if err == nil {
+		c.deliver(members, &v, &stats)
+		c.observe(stats)
+		return nil, nil
+	}
+	c.observe(stats)
+	return c.failed(members, first, err)
+}
+
+func (c *committer) observe(g store.GroupStats) {
+	if c.store.options.Observe != nil {
+		c.store.options.Observe(g)
+	}
+}
+
+// deliver gives the feed what was written, and then tells everybody.
+func (c *committer) deliver(members []*group.Member, v *verdicts, stats *store.GroupStats) {
+	answers := make([]group.Answer, len(members))
+	items := make([]feed.Item, 0, len(members))
+	firsts := v.first(len(members))
+	offsets := partOffsets{}
+	for i, m := range members {
+		switch rev := v.revisions[i]; {
+		case firsts[i] != nil:
+			answers[i].Err = c.store.words(m.Draft, firsts[i], int(firsts[i].idx)-1-offsets[firsts[i].part])
+		case rev <= 0:
+			answers[i].Receipt.Revision = resource.Revision(-rev)
+		default:
+			var gone *string
+			if v.gone != nil {
+				gone = v.gone[i]
+			}
+			b, err := stamp(m.Draft, resource.Revision(rev), v.at, v.signals[i], gone)
+			if err != nil {
+				c.store.options.Logger.Error("a commit cannot be told to watchers from memory; they read it", "revision", rev, "error", err)
+			}
+			answers[i].Receipt = receipt(&b)
+			items = append(items, feed.Item{Batch: b, Bytes: len(m.Draft.Body) + batchOverhead})
+		}
+		offsets.skip(m.Draft)
+	}
+	if n := len(items); n > 0 {
+		stats.Committed, stats.First, stats.Last = n, uint64(items[0].Batch.Revision), uint64(items[n-1].Batch.Revision)
+		c.store.follower.own(items)
+	}
+	for i, m := range members {
+		m.Answer(answers[i])
+	}
+	c.store.upkeep.committed(v.at)
+}
+
+// batchOverhead is about what a commit takes in memory besides its texts.
+const batchOverhead = 512
+
+func receipt(b *store.Batch) store.Receipt {
+	r := store.Receipt{Revision: b.Revision}
+	for i := range b.Raised {
+		r.Signals = append(r.Signals, b.Raised[i].ID)
+	}
+	return r
+}
+
+// partOffsets counts the entries of each part before a member's own: the function counts through the whole group.
+type partOffsets [partTimer + 1]int
+
+func (o *partOffsets) skip(d *draft.Draft) {
+	o[partFence] += len(d.Tx.Fences)
+	o[partRead] += len(d.Tx.Reads)
+	o[partObject] += len(d.Tx.Objects)
+	o[partCommand] += len(d.Tx.Commands)
+	o[partConsume] += len(d.Tx.Consume)
+	o[partRaise] += len(d.Batch.Raised)
+	o[partTimer] += len(d.Batch.Timers)
+}
+
+// failed decides what an error of a whole group means.
+func (c *committer) failed(members []*group.Member, first int64, err error) ([]*group.Member, error) {
+	e := serverError(err)
+	switch {
+	case e != nil && e.SeverityUnlocalized == "ERROR" && !c.conn.IsClosed():
+		return c.refused(members, e)
+	case pgconn.SafeToRetry(err):
+		c.disconnect()
+		return members, err
+	}
+	// It was sent, and no answer came.
+	c.disconnect()
+	c.doubt = &doubt{first: first, last: c.next - 1, after: c.store.feed.Revision(), cause: err}
+	c.store.options.Logger.Warn("the connection ended before a group was answered; its outcome is looked up", "members", len(members), "error", err)
+	return c.settle(members)
+}
+
+// refused handles a group that the server did not take. Nothing of it was written.
+func (c *committer) refused(members []*group.Member, e *pgconn.PgError) ([]*group.Member, error) {
+	switch e.Code {
+	case codeLock, codeCanceled, codeDeadlock, codeSerialize:
+		return members, fmt.Errorf("%w%s", e, c.store.blocked())
+	case codeReadOnly:
+		c.disconnect()
+		return members, fmt.Errorf("the server takes no writes: %w", e)
+	case codeSuperseded:
+		c.id = 0
+		c.disconnect()
+		return members, e
+	case codeTooLarge:
+		return c.singly(members, &store.CommitError{Err: store.ErrTooLarge, Detail: e.Message}, e)
+	case codeGuard:
+		return c.singly(members, &store.CommitError{Err: store.ErrRule, Detail: e.Message}, e)
+	}
+	if e.Code == codeCheck && strings.HasSuffix(e.TableName, "_rest") {
+		return members, e // a partition appeared between the routing of a row and its insertion
+	}
+	switch e.Code[:2] {
+	case "23": // a constraint: it was judged wrongly
+		return c.singly(members, &store.CommitError{Err: store.ErrInvalid, Detail: e.Message}, e)
+	case "22": // a value
+		return c.singly(members, &store.CommitError{Err: store.ErrInvalid, Detail: e.Message}, e)
+	case "53", "58": // disk full, out of memory, I/O
+		return members, e
+	}
+	return c.singly(members, &store.CommitError{Err: store.ErrUnavailable, Detail: "nothing was written: " + e.Error()}, e)
+}
+
+// singly runs the members of a group that a rule in the database stopped one by one, so that only the one that breaks it fails, with the verdict given.
+func (c *committer) singly(members []*group.Member, verdict *store.CommitError, cause error) ([]*group.Member, error) {
+	if len(members) == 1 {
+		members[0].Answer(group.Answer{Err: verdict})
+		return nil, nil
+	}
+	c.store.options.Logger.Warn("a rule in the database stopped a group; its members are run one by one", "members", len(members), "error", cause)
+	var left []*group.Member
+	var last error
+	for i, m := range members {
+		again, err := c.attempt([]*group.Member{m}, true)
+		if len(again) > 0 {
+			left, last = append(left, again...), err
+		}
+		if c.conn == nil {
+			return append(left, members[i+1:]...), err
+		}
+	}
+	return left, last
+}
+
+func (c *committer) disconnect() {
+	c.store.drop(c.conn)
+	c.conn = nil
+}

@@ -1,0 +1,73 @@
+package postgres
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/setpointhq/setpoint/internal/testkit/pg"
+	"github.com/setpointhq/setpoint/store"
+	"github.com/setpointhq/setpoint/store/storetest"
+)
+
+func TestMain(m *testing.M) { pg.Main(m) }
+
+// newDatabase makes an empty database with a schema, and returns the URL of its superuser.
+func newDatabase(t testing.TB) string {
+	t.Helper()
+	url := pg.Shared(t).Database(t)
+	if _, err := Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	return url
+}
+
+// open opens a database of the test's own, and closes it at the end.
+func open(t testing.TB, edit func(*Options)) *Store {
+	t.Helper()
+	o := Options{Logger: testLog(t)}
+	if edit != nil {
+		edit(&o)
+	}
+	if o.URL == "" {
+		o.URL = newDatabase(t)
+	}
+	s, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return s
+}
+
+func TestConformance(t *testing.T) {
+	for _, c := range []struct {
+		name, reason string
+		edit         func(*Options)
+	}{
+		{"Default", "as it is used", nil},
+		{"TinyMemory", "watchers read the table nearly always, groups hold three, two sessions serve all readers, and partitions are of 50 commits", func(o *Options) {
+			o.RingBytes, o.GroupMax, o.Readers, o.PartitionRevisions = 1500, 3, 2, 50
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Log(c.reason)
+			storetest.Run(t, func(t *testing.T) store.Store { return open(t, c.edit) },
+				storetest.Reopening(func(t *testing.T, s store.Store) store.Store {
+					old := s.(*Store)
+					if err := old.Close(); err != nil {
+						t.Fatal(err)
+					}
+					return open(t, func(o *Options) { *o = old.options })
+				}))
+		})
+	}
+}
+
+// as is a URL with another user.
+func as(url, user string) string {
+	return strings.Replace(url, "postgres://postgres@", "postgres://"+user+"@", 1)
+}

@@ -1,0 +1,376 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/store"
+	"github.com/setpointhq/setpoint/store/internal/codec"
+	"github.com/setpointhq/setpoint/store/internal/feed"
+)
+
+// follower keeps the feed in memory up to date. Commits of this process are handed to it; of others it hears by notifications, which are hints only: what it
+// publishes it has read.
+type follower struct {
+	store *Store
+	// ownPID is the session of this process's committer, whose hints are no news.
+	ownPID atomic.Uint32
+
+	mu sync.Mutex
+	// at is the time of the newest commit published, by which another past is told from this one.
+	at time.Time
+	// wanted is the newest revision heard of.
+	wanted resource.Revision
+	// suspect says that the database may not have the past that was published.
+	suspect bool
+	// arrived is closed and replaced when something was published.
+	arrived chan struct{}
+
+	wake chan struct{}
+	// lost counts the hints that a heartbeat had to make up for.
+	lost atomic.Uint64
+	// relisten ends the session that listens, because it seems to be deaf.
+	relisten chan struct{}
+}
+
+func newFollower(s *Store) *follower {
+	return &follower{store: s, arrived: make(chan struct{}), wake: make(chan struct{}, 1), relisten: make(chan struct{}, 1)}
+}
+
+// own publishes what this process has just committed, when nothing of others lies between; else it is read with what does.
+func (f *follower) own(items []feed.Item) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	head, first := f.store.feed.Revision(), items[0].Batch.Revision
+	if first == head+1 && !f.suspect {
+		f.publish(items)
+		return
+	}
+	if first <= head {
+		f.suspect = true // the same revision twice
+	}
+	f.want(items[len(items)-1].Batch.Revision)
+}
+
+func (f *follower) publish(items []feed.Item) {
+	f.store.feed.Publish(items)
+	f.at = items[len(items)-1].Batch.At
+	close(f.arrived)
+	f.arrived = make(chan struct{})
+}
+
+func (f *follower) want(rev resource.Revision) {
+	f.wanted = max(f.wanted, rev)
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// hint says that there is a commit with a revision.
+func (f *follower) hint(rev resource.Revision) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if rev > f.store.feed.Revision() || f.suspect {
+		f.want(rev)
+	}
+}
+
+// await waits until a revision is published.
+func (f *follower) await(ctx context.Context, rev resource.Revision) error {
+	f.hint(rev)
+	for {
+		f.mu.Lock()
+		arrived := f.arrived
+		f.mu.Unlock()
+		if f.store.feed.Revision() >= rev {
+			return nil
+		}
+		select {
+		case <-arrived:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// run reads what was heard of, until the store is closed.
+func (f *follower) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.wake:
+		}
+		for attempt := 0; ; attempt++ {
+			if attempt > 0 && !backoff(ctx, attempt) {
+				return
+			}
+			err := f.catchUp(ctx)
+			if err == nil {
+				break
+			}
+			if ctx.Err() != nil {
+				return
+			}
+			f.store.options.Logger.Warn("the feed cannot be read; trying again", "error", err)
+		}
+	}
+}
+
+// catchUp reads and publishes until what was heard of is there.
+func (f *follower) catchUp(ctx context.Context) error {
+	for ctx.Err() == nil {
+		f.mu.Lock()
+		wanted, suspect := f.wanted, f.suspect
+		f.mu.Unlock()
+		if suspect {
+			if err := f.verify(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		head := f.store.feed.Revision()
+		if head >= wanted {
+			return nil
+		}
+		items, err := f.store.readItems(ctx, head, wanted)
+		if err != nil {
+			return err
+		}
+		if len(items) == 0 || items[0].Batch.Revision != head+1 {
+			f.doubtPast()
+			continue
+		}
+		f.take(items)
+	}
+	return ctx.Err()
+}
+
+func (f *follower) doubtPast() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.suspect = true
+}
+
+// take publishes what was read and not published meanwhile.
+func (f *follower) take(items []feed.Item) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	head := f.store.feed.Revision()
+	for len(items) > 0 && items[0].Batch.Revision <= head {
+		items = items[1:]
+	}
+	if len(items) > 0 && items[0].Batch.Revision == head+1 {
+		f.publish(items)
+	}
+}
+
+// verify asks whether the newest commit published is the one that the database has. When it is not, a replica was promoted that lacked it, or the feed was
+// compacted beyond it: readers have to scan again.
+func (f *follower) verify(ctx context.Context) error {
+	head := f.store.feed.Revision()
+	var revision, compacted int64
+	var now time.Time
+	var at *time.Time
+	err := f.store.pool.QueryRow(ctx, "SELECT c.revision, c.compacted, c.at, (SELECT f.at FROM setpoint.feed f WHERE f.revision = $1) FROM setpoint.counter c", int64(head)).
+		Scan(&revision, &compacted, &now, &at)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.store.feed.Revision() != head {
+		return nil // it moved meanwhile: look again
+	}
+	f.suspect = false
+	same := resource.Revision(revision) >= head && (at != nil && at.Equal(f.at) || head == 0 || at == nil && resource.Revision(compacted) >= head && resource.Revision(revision) == head)
+	if same {
+		f.want(resource.Revision(revision))
+		return nil
+	}
+	f.store.options.Logger.Error("the database does not have the commits that were read from it; everything is read anew",
+		"known", head, "known at", f.at, "database", revision, "database at", now)
+	f.wanted = resource.Revision(revision)
+	f.at = now.UTC()
+	f.store.feed.Restart(resource.Revision(revision), resource.Revision(compacted))
+	close(f.arrived)
+	f.arrived = make(chan struct{})
+	return nil
+}
+
+// listen hears notifications, on a session of its own, until the store is closed.
+func (f *follower) listen(ctx context.Context) {
+	for attempt := 0; ; attempt++ {
+		if attempt > 0 && !backoff(ctx, attempt) {
+			return
+		}
+		heard, err := f.session(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if heard {
+			attempt = 0
+		}
+		f.store.options.Logger.Warn("the session for notifications ended; connecting again", "error", err)
+	}
+}
+
+// session listens until the connection breaks. What was missed before it is made up for first.
+func (f *follower) session(ctx context.Context) (heard bool, _ error) {
+	conn, err := f.store.connect(ctx, "feed", nil)
+	if err != nil {
+		return false, err
+	}
+	defer f.store.drop(conn)
+	if _, err := conn.Exec(ctx, "LISTEN setpoint"); err != nil {
+		return false, err
+	}
+	if _, err := conn.Exec(ctx, "LISTEN setpoint_proposal"); err != nil {
+		return false, err
+	}
+	f.mu.Lock()
+	f.suspect = true
+	f.want(f.wanted)
+	f.mu.Unlock()
+	f.store.proposals.wake()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		select {
+		case <-f.relisten:
+			cancel()
+		case <-stop:
+		}
+	}()
+	for {
+		n, err := conn.WaitForNotification(ctx)
+		if err != nil {
+			return heard, err
+		}
+		heard = true
+		if n.Channel == "setpoint_proposal" {
+			f.store.proposals.wake()
+			continue
+		}
+		if n.PID == f.ownPID.Load() {
+			continue // the committer hands its own commits over
+		}
+		rev, err := strconv.ParseUint(n.Payload, 10, 64)
+		if err != nil {
+			f.store.options.Logger.Warn("a notification is no revision", "payload", n.Payload, "process", n.PID)
+			continue
+		}
+		f.hint(resource.Revision(rev))
+	}
+}
+
+// beat asks for the newest revision when no lease was renewed for a while, and so makes up for hints that got lost.
+func (f *follower) beat(ctx context.Context) {
+	ticker := time.NewTicker(f.store.options.Heartbeat)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if time.Since(time.Unix(0, f.store.renewed.Load())) < f.store.options.Heartbeat {
+			continue
+		}
+		err := f.store.steady.use(ctx, func(c *pgx.Conn) error {
+			var rev int64
+			if err := c.QueryRow(ctx, "SELECT revision FROM setpoint.counter").Scan(&rev); err != nil {
+				return err
+			}
+			f.told(resource.Revision(rev))
+			return nil
+		})
+		if err != nil && ctx.Err() == nil {
+			f.store.options.Logger.Warn("the newest revision cannot be asked for", "error", err)
+		}
+	}
+}
+
+// told takes a revision that the database named itself. If nobody had hinted at it, the session that listens may be deaf.
+func (f *follower) told(rev resource.Revision) {
+	f.mu.Lock()
+	missed := rev > max(f.wanted, f.store.feed.Revision())
+	f.mu.Unlock()
+	f.hint(rev)
+	if !missed {
+		return
+	}
+	f.lost.Add(1)
+	select {
+	case f.relisten <- struct{}{}:
+	default:
+	}
+}
+
+// Bounds of one look at the table.
+const (
+	readBatches = 512
+	readBytes   = 4 << 20
+)
+
+// readItems reads commits of the feed, oldest first.
+func (s *Store) readItems(ctx context.Context, after, to resource.Revision) ([]feed.Item, error) {
+	rows, err := s.pool.Query(ctx, "SELECT revision, at, first_signal, body, gone::text FROM setpoint.feed WHERE revision > $1 AND revision <= $2 ORDER BY revision LIMIT $3",
+		int64(after), int64(to), readBatches)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []feed.Item
+	for bytes := 0; bytes < readBytes && rows.Next(); {
+		var rev, signal int64
+		var at time.Time
+		var body []byte
+		var gone *string
+		if err := rows.Scan(&rev, &at, &signal, &body, &gone); err != nil {
+			return nil, err
+		}
+		b, err := codec.Batch(body, codec.Head{Revision: resource.Revision(rev), At: at.UTC(), FirstSignal: store.SignalID(signal)})
+		if err == nil {
+			err = addGone(&b, gone)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read commit %d of the feed: %w", rev, err)
+		}
+		items = append(items, feed.Item{Batch: b, Bytes: len(body) + batchOverhead})
+		bytes += len(body)
+	}
+	rows.Close()
+	return items, rows.Err()
+}
+
+// readFeed is the source of streams that fell behind.
+func (s *Store) readFeed(ctx context.Context, after, to resource.Revision) ([]store.Batch, error) {
+	var batches []store.Batch
+	err := s.reading(ctx, func(ctx context.Context) error {
+		items, err := s.readItems(ctx, after, to)
+		for i, it := range items {
+			if it.Batch.Revision != after+1+resource.Revision(i) {
+				return fmt.Errorf("revision %d follows %d: %w", it.Batch.Revision, after+resource.Revision(i), store.ErrCompacted)
+			}
+			batches = append(batches, it.Batch)
+		}
+		return err
+	})
+	return batches, err
+}
+
+// Watch streams the commits after a revision.
+func (s *Store) Watch(ctx context.Context, from resource.Revision) (store.Stream, error) {
+	return s.feed.Watch(ctx, from)
+}

@@ -1,0 +1,244 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/setpointhq/setpoint/lifecycle"
+	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/store"
+	"github.com/setpointhq/setpoint/store/internal/codec"
+)
+
+const selectObject = "SELECT kind, namespace, name, uid, generation, revision, created, deleted, state, state_since, attributes, spec, status FROM setpoint.object"
+
+// names keeps one copy of texts that repeat from row to row. A nil one keeps nothing.
+type names map[string]string
+
+func (n names) keep(b []byte) string {
+	if s, ok := n[string(b)]; ok {
+		return s
+	}
+	s := string(b)
+	if n != nil {
+		n[s] = s
+	}
+	return s
+}
+
+// object reads a row of selectObject, which is in the binary form: it is valid until the next row only, so everything is copied.
+func object(row [][]byte, n names) (*resource.Object, error) {
+	number := func(i int) int64 { return int64(binary.BigEndian.Uint64(row[i])) }
+	o := &resource.Object{Meta: resource.Meta{
+		Key: resource.Key{
+			Kind:      resource.KindID(n.keep(row[0])),
+			Namespace: resource.Namespace(n.keep(row[1])),
+			Name:      resource.Name(row[2]),
+		},
+		UID:        resource.UID(row[3]),
+		Generation: resource.Generation(number(4)),
+		Revision:   resource.Revision(number(5)),
+		Created:    codec.Time(number(6)),
+		Deleted:    codec.Time(number(7)),
+		State:      lifecycle.State(n.keep(row[8])),
+		StateSince: codec.Time(number(9)),
+	}}
+	if err := codec.ParseAttributes(slices.Clone(row[10]), &o.Attributes); err != nil {
+		return nil, fmt.Errorf("attributes of %s: %w", o.Key, err)
+	}
+	o.Spec, o.Status = json.RawMessage(slices.Clone(row[11])), json.RawMessage(slices.Clone(row[12]))
+	return o, nil
+}
+
+// Object reads one object from the database.
+func (s *Store) Object(ctx context.Context, key resource.Key) (*resource.Object, error) {
+	var o *resource.Object
+	err := s.reading(ctx, func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, selectObject+" WHERE kind = $1 AND namespace = $2 AND name = $3", string(key.Kind), string(key.Namespace), string(key.Name))
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		if rows.Next() {
+			if o, err = object(rows.RawValues(), nil); err != nil {
+				return err
+			}
+		}
+		rows.Close()
+		return rows.Err()
+	})
+	if err == nil && o == nil {
+		err = store.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	return o, nil
+}
+
+// defaultHistory is how many entries History returns when the query does not say.
+const defaultHistory = 1000
+
+// History returns what happened to an object, oldest first.
+func (s *Store) History(ctx context.Context, q store.HistoryQuery) ([]store.Entry, error) {
+	limit := q.Limit
+	if limit <= 0 {
+		limit = defaultHistory
+	}
+	k := q.Key
+	var entries []store.Entry
+	err := s.reading(ctx, func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, `SELECT uid, revision, at, type, from_state, to_state, reason, message, writer, writer_object, cause_revision, cause FROM setpoint.history
+			WHERE hash = $1 AND kind = $2 AND namespace = $3 AND name = $4 AND ($5 = '' OR uid = $5) AND at >= (SELECT r.history FROM setpoint.retention r)
+			ORDER BY revision DESC, line DESC LIMIT $6`, codec.HashKey(k), string(k.Kind), string(k.Namespace), string(k.Name), string(q.UID), limit)
+		if err != nil {
+			return err
+		}
+		entries, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (store.Entry, error) {
+			e := store.Entry{Key: k}
+			var rev, cause int64
+			var at time.Time
+			var object string
+			err := row.Scan(&e.UID, &rev, &at, &e.Type, &e.From, &e.To, &e.Reason, &e.Message, &e.Writer.Name, &object, &cause, &e.Cause.Text)
+			e.Revision, e.At, e.Cause.Revision, e.Writer.Object = resource.Revision(rev), at.UTC(), resource.Revision(cause), codec.Unslashed(object)
+			return e, err
+		})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the history of %s: %w", k, err)
+	}
+	slices.Reverse(entries)
+	return entries, nil
+}
+
+// scanBatch is how many items a batch of a scan holds.
+const scanBatch = 500
+
+// Scan calls visit with everything that exists, in one snapshot.
+func (s *Store) Scan(ctx context.Context, visit func(store.Batch) error) (resource.Revision, error) {
+	var rev int64
+	var refused error
+	err := s.reading(ctx, func(ctx context.Context) error {
+		return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+			if err := tx.QueryRow(ctx, "SELECT revision FROM setpoint.counter").Scan(&rev); err != nil {
+				return err
+			}
+			x := &scanner{ctx: ctx, tx: tx, names: names{}, batch: store.Batch{Revision: resource.Revision(rev)}, visit: func(b store.Batch) error {
+				refused = visit(b)
+				return refused
+			}}
+			for _, part := range []func() error{x.objects, x.commands, x.signals, x.timers, x.flush} {
+				if err := part(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	if refused != nil {
+		return 0, fmt.Errorf("scan: %w", refused)
+	}
+	if err == nil {
+		err = s.reading(ctx, func(ctx context.Context) error { return s.follower.await(ctx, resource.Revision(rev)) })
+	}
+	if err != nil {
+		return 0, fmt.Errorf("scan: %w", err)
+	}
+	return resource.Revision(rev), nil
+}
+
+type scanner struct {
+	ctx   context.Context
+	tx    pgx.Tx
+	names names
+	batch store.Batch
+	items int
+	visit func(store.Batch) error
+}
+
+// added counts an item, and passes a full batch on.
+func (x *scanner) added() error {
+	x.items++
+	if x.items < scanBatch {
+		return nil
+	}
+	return x.flush()
+}
+
+func (x *scanner) flush() error {
+	if err := x.ctx.Err(); err != nil {
+		return err
+	}
+	if x.items == 0 {
+		return nil
+	}
+	b := x.batch
+	x.batch, x.items = store.Batch{Revision: b.Revision}, 0
+	return x.visit(b)
+}
+
+// each runs a query, and read for every row, which is in the binary form.
+func (x *scanner) each(query string, read func(row [][]byte) error) error {
+	rows, err := x.tx.Query(x.ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := errors.Join(read(rows.RawValues()), x.added()); err != nil {
+			return err
+		}
+	}
+	rows.Close()
+	return rows.Err()
+}
+
+func (x *scanner) objects() error {
+	return x.each(selectObject, func(row [][]byte) error {
+		o, err := object(row, x.names)
+		if x.batch.Objects == nil {
+			x.batch.Objects = make([]store.ObjectChange, 0, scanBatch)
+		}
+		x.batch.Objects = append(x.batch.Objects, store.ObjectChange{Object: o})
+		return err
+	})
+}
+
+func (x *scanner) commands() error {
+	return x.each("SELECT revision, body FROM setpoint.command", func(row [][]byte) error {
+		c, err := codec.Command(slices.Clone(row[1]), resource.Revision(binary.BigEndian.Uint64(row[0])))
+		x.batch.Commands = append(x.batch.Commands, store.CommandChange{Command: c})
+		return err
+	})
+}
+
+func (x *scanner) key(row [][]byte) resource.Key {
+	return resource.Key{Kind: resource.KindID(x.names.keep(row[0])), Namespace: resource.Namespace(x.names.keep(row[1])), Name: resource.Name(row[2])}
+}
+
+func (x *scanner) signals() error {
+	return x.each("SELECT kind, namespace, name, id, uid, signal, payload, by_whom, at, revision FROM setpoint.signal", func(row [][]byte) error {
+		x.batch.Raised = append(x.batch.Raised, store.Signal{
+			Object: x.key(row), ID: store.SignalID(binary.BigEndian.Uint64(row[3])), UID: resource.UID(row[4]), Name: lifecycle.SignalName(row[5]),
+			Payload: slices.Clone(row[6]), By: string(row[7]), At: codec.Time(int64(binary.BigEndian.Uint64(row[8]))), Revision: resource.Revision(binary.BigEndian.Uint64(row[9])),
+		})
+		return nil
+	})
+}
+
+func (x *scanner) timers() error {
+	return x.each("SELECT kind, namespace, name, controller, uid, due, code FROM setpoint.timer", func(row [][]byte) error {
+		x.batch.Timers = append(x.batch.Timers, store.Timer{
+			Object: x.key(row), Controller: string(row[3]), UID: resource.UID(row[4]), Due: codec.Time(int64(binary.BigEndian.Uint64(row[5]))), Code: string(row[6]),
+		})
+		return nil
+	})
+}

@@ -1,0 +1,251 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/store"
+	"github.com/setpointhq/setpoint/store/internal/feed"
+)
+
+// Store is a [store.Store] on a PostgreSQL database. Many processes may have the same database open.
+type Store struct {
+	options     Options
+	location    string
+	database    string
+	incarnation uint64
+	statements  atomic.Uint64
+	// renewed is when a lease was renewed last, in nanoseconds.
+	renewed atomic.Int64
+
+	pool      *pgxpool.Pool
+	steady    *steady
+	committer *committer
+	feed      *feed.Feed
+	follower  *follower
+	rules     *ruleBook
+	upkeep    *upkeep
+	proposals *Proposals
+	blockers  blockers
+
+	// life ends when the store is closed.
+	life    context.Context
+	end     context.CancelFunc
+	workers sync.WaitGroup
+	close   sync.Once
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open connects to a database whose schema [Migrate] has made, and starts what the engine needs. It fails with ErrSchema when the schema does not fit this
+// program, with ErrPrivilege when the user may not act as the application, and with store.ErrUnavailable when the database cannot be reached for Options.Patience.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	o = o.withDefaults()
+	config, err := pgxpool.ParseConfig(o.URL)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	s := &Store{options: o, rules: newRuleBook(), blockers: blockers{}}
+	if config.ConnConfig, err = parse(o.URL, o.Name, "reads"); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	s.location = locate(config.ConnConfig)
+	config.MaxConns, config.MinConns = int32(o.Readers), 0
+	config.AfterConnect = asApp
+	config.ConnConfig.Tracer = counter{&s.statements}
+	// The pool looks after idle connections by itself; it asks the database nothing for that.
+	config.HealthCheckPeriod = time.Minute
+	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
+	if s.pool, err = pgxpool.NewWithConfig(s.life, config); err != nil {
+		s.end()
+		return nil, fmt.Errorf("open database %s: %w", s.location, err)
+	}
+	s.steady = &steady{store: s}
+	s.feed = feed.New(o.RingBytes, s.readFeed)
+	s.follower, s.committer, s.upkeep, s.proposals = newFollower(s), newCommitter(s), newUpkeep(s), newProposals(s)
+	if err := s.begin(ctx); err != nil {
+		s.end()
+		s.pool.Close()
+		return nil, fmt.Errorf("open database %s: %w", s.location, err)
+	}
+	return s, nil
+}
+
+// locate is host, port and database of a connection, for messages.
+func locate(c *pgx.ConnConfig) string {
+	where := net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))
+	for _, f := range c.Fallbacks {
+		if other := net.JoinHostPort(f.Host, strconv.Itoa(int(f.Port))); other != where {
+			where += "," + other
+		}
+	}
+	return where + "/" + c.Database
+}
+
+// begin learns where the database stands, and starts the goroutines.
+func (s *Store) begin(ctx context.Context) error {
+	wait, cancel := context.WithTimeout(ctx, s.options.Patience)
+	defer cancel()
+	var err error
+	for attempt := 0; ; attempt++ {
+		if attempt > 0 && !backoff(wait, attempt) {
+			return unavailable(err)
+		}
+		err = s.learn(wait)
+		if err == nil {
+			break
+		}
+		if errors.Is(err, ErrSchema) || errors.Is(err, ErrPrivilege) {
+			return err
+		}
+	}
+	if err := s.upkeep.round(wait); err != nil {
+		s.options.Logger.Warn("partitions are not in order yet", "error", err)
+		s.upkeep.wake()
+	}
+	for _, work := range []func(context.Context){s.follower.run, s.follower.listen, s.follower.beat, s.upkeep.run} {
+		s.workers.Go(func() { work(s.life) })
+	}
+	go s.committer.run()
+	return nil
+}
+
+// learn reads the identity of the database, its rules and its position.
+func (s *Store) learn(ctx context.Context) error {
+	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if err := checkSchema(ctx, tx); err != nil {
+			return err
+		}
+		var incarnation, revision, compacted int64
+		var shards int
+		var at time.Time
+		err := tx.QueryRow(ctx, "SELECT m.database, m.incarnation, m.shards, c.revision, c.compacted, c.at FROM setpoint.meta m, setpoint.counter c").
+			Scan(&s.database, &incarnation, &shards, &revision, &compacted, &at)
+		if err != nil {
+			return err
+		}
+		if shards != resource.Shards {
+			return fmt.Errorf("%w: the database has %d shards, this program %d", ErrSchema, shards, resource.Shards)
+		}
+		s.incarnation = uint64(incarnation)
+		s.feed.Start(resource.Revision(revision), resource.Revision(compacted))
+		s.follower.at, s.follower.wanted = at.UTC(), resource.Revision(revision)
+		return s.rules.load(ctx, tx)
+	})
+}
+
+// Info says which database this is.
+func (s *Store) Info() store.Info {
+	return store.Info{Engine: "postgres", Incarnation: s.incarnation, Location: s.location}
+}
+
+// Database is the identity given at creation.
+func (s *Store) Database() string { return s.database }
+
+// Statements counts the SQL statements executed since Open, on all connections.
+func (s *Store) Statements() uint64 { return s.statements.Load() }
+
+// Revision is the last commit that the feed has.
+func (s *Store) Revision() resource.Revision { return s.feed.Revision() }
+
+// Close ends watches, waits for the group under way, and hangs up.
+func (s *Store) Close() error {
+	s.close.Do(func() {
+		s.feed.Close()
+		s.committer.queue.Stop()
+		s.end()
+		<-s.committer.done
+		s.workers.Wait()
+		s.blockers.wait()
+		s.steady.close()
+		s.pool.Close()
+	})
+	return nil
+}
+
+// reading runs a read that ends with the store.
+func (s *Store) reading(ctx context.Context, f func(context.Context) error) error {
+	if s.life.Err() != nil {
+		return store.ErrClosed
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(s.life, func() { cancel(store.ErrClosed) })
+	defer stop()
+	err := f(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), store.ErrClosed) {
+		return store.ErrClosed
+	}
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return unavailable(err)
+}
+
+// counter counts statements.
+type counter struct{ n *atomic.Uint64 }
+
+// TraceQueryStart is called by the driver before a statement.
+func (c counter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	c.n.Add(1)
+	return ctx
+}
+
+// TraceQueryEnd is called by the driver after a statement.
+func (c counter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// steady is the session for leases: it is never behind a slow read.
+type steady struct {
+	store *Store
+	mu    sync.Mutex
+	conn  *pgx.Conn
+}
+
+// use runs f, connecting first when there is no session, and once more when the session turned out to be broken. f must be safe to repeat.
+func (s *steady) use(ctx context.Context, f func(*pgx.Conn) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for fresh := false; ; {
+		if s.conn == nil {
+			conn, err := s.store.connect(ctx, "leases", map[string]string{
+				"lock_timeout": strconv.FormatInt(s.store.options.LockTimeout.Milliseconds(), 10), "statement_timeout": strconv.FormatInt(s.store.options.StatementTimeout.Milliseconds(), 10),
+			})
+			if err != nil {
+				return err
+			}
+			s.conn, fresh = conn, true
+		}
+		err := f(s.conn)
+		if err == nil || !s.conn.IsClosed() {
+			return err
+		}
+		s.conn = nil
+		if fresh || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+func (s *steady) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.store.drop(s.conn)
+	s.conn = nil
+}
+
+// marshal is for values that always can be.
+func marshal(v any) (string, error) {
+	b, err := json.Marshal(v)
+	return string(b), err
+}
