@@ -1,6 +1,10 @@
 package bench
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/setpointhq/setpoint/store/sqlite"
+)
 
 // TestCosts holds the counts that docs/reference/performance.md states to what they may be at most, on a small scale. Times are not judged.
 func TestCosts(t *testing.T) {
@@ -11,12 +15,12 @@ func TestCosts(t *testing.T) {
 	}{
 		{
 			reason: "each part is written when it is declared, when its command is staged, and with the result; the parent looks at what has happened since, often at several parts at once",
-			costs:  convergeParents(t, 16, 48),
+			costs:  convergeParents(t, &counted{engine: open(t, sqlite.Options{})}, 16, 48),
 			most:   map[string]float64{"commits/parent": 14, "objects-written/parent": 16, "commands-written/parent": 6},
 		},
 		{
 			reason: "five parts with a command each",
-			costs:  convergeGateways(t, 48),
+			costs:  convergeGatewaysOnSQLite(t, 48),
 			most:   map[string]float64{"commits/gateway": 22, "objects-written/gateway": 28, "commands-written/gateway": 10},
 		},
 	} {

@@ -24,7 +24,12 @@ func BenchmarkGroupCommit(b *testing.B) {
 }
 
 func compareCommits(b *testing.B, waiting, rounds, writes int) {
-	single, group := newWriters(b, waiting, 1), newWriters(b, waiting, 256)
+	groupsOf := func(most int) *writers {
+		return newWriters(b, waiting, func(observe func(store.GroupStats)) store.Store {
+			return open(b, sqlite.Options{GroupMax: most, Observe: observe})
+		})
+	}
+	single, group := groupsOf(1), groupsOf(256)
 	for range rounds {
 		single.round(b, writes)
 		group.round(b, writes*2)
@@ -42,7 +47,7 @@ func compareCommits(b *testing.B, waiting, rounds, writes int) {
 
 // writers commit to one store at the same time, each a compare-and-swap of an object of its own.
 type writers struct {
-	store   *sqlite.Store
+	store   store.Store
 	objects []*resource.Object
 	at      []resource.Revision
 	groups  atomic.Int64
@@ -50,9 +55,10 @@ type writers struct {
 	spent   cost
 }
 
-func newWriters(b *testing.B, waiting, groupMax int) *writers {
+// newWriters makes as many as wait at a time, on a store that tells of its groups.
+func newWriters(b *testing.B, waiting int, open func(observe func(store.GroupStats)) store.Store) *writers {
 	w := &writers{objects: make([]*resource.Object, waiting), at: make([]resource.Revision, waiting)}
-	w.store = open(b, sqlite.Options{GroupMax: groupMax, Observe: func(sqlite.GroupStats) { w.groups.Add(1) }})
+	w.store = open(func(store.GroupStats) { w.groups.Add(1) })
 	if err := w.store.Register(b.Context(), []store.Rules{{Kind: things.ID()}}); err != nil {
 		b.Fatal(err)
 	}

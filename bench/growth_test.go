@@ -43,7 +43,7 @@ func changeAmong(b *testing.B, n, changes int) map[string]float64 {
 	for i := range answers {
 		answers[i] = make(chan struct{}, 1)
 	}
-	st := &counted{Store: population(b, n)}
+	st := &counted{engine: population(b, n)}
 	st.committed = func(tx store.Transaction, _ resource.Revision) {
 		if tx.Writer.Name != "controller/thing" {
 			return
@@ -87,7 +87,7 @@ func changeAmong(b *testing.B, n, changes int) map[string]float64 {
 	collecting = collection() - collecting
 	turns, _ := plane.turns()
 	plane.stop(b)
-	closeStore(b, st.Store)
+	closeStore(b, st)
 	wall, cpu := used.each(changes)
 	return map[string]float64{
 		"cpu-µs/change": cpu, "wall-µs/change": wall, "collector-cpu-µs/change": collecting * 1e6 / float64(changes),

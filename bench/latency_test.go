@@ -7,6 +7,7 @@ import (
 
 	"github.com/setpointhq/setpoint"
 	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/store"
 	"github.com/setpointhq/setpoint/store/sqlite"
 )
 
@@ -20,7 +21,7 @@ func BenchmarkCommitToTurn(b *testing.B) {
 	}{{"idle", 0}, {"busy", 16}} {
 		b.Run(c.name, func(b *testing.B) {
 			for b.Loop() {
-				measureTurns(b, 2000, c.others)
+				measureTurns(b, open(b, sqlite.Options{}), 2000, c.others)
 			}
 		})
 	}
@@ -35,10 +36,9 @@ type turn struct {
 // pause is from one commit of the client to the next.
 const pause = 2 * time.Millisecond
 
-func measureTurns(b *testing.B, samples, others int) {
+func measureTurns(b *testing.B, st store.Store, samples, others int) {
 	mine := thing(b, 0)
 	began := make(chan turn, 64)
-	st := open(b, sqlite.Options{})
 	plane := runPlane(b, setpoint.Config{
 		Store: st, Kinds: []*setpoint.Definition{things.Definition},
 		Controllers: []setpoint.Controller{things.Controller("watch", func(t *setpoint.Turn, _ *setpoint.Resource[thingSpec, thingStatus]) setpoint.Outcome {
@@ -86,7 +86,7 @@ func measureTurns(b *testing.B, samples, others int) {
 }
 
 // crowd lets so many others commit, each to an object of its own, until the function that it returns is called.
-func crowd(b *testing.B, st *sqlite.Store, others int) (quiet func()) {
+func crowd(b *testing.B, st store.Store, others int) (quiet func()) {
 	end := make(chan struct{})
 	var all sync.WaitGroup
 	for i := range others {

@@ -67,15 +67,14 @@ func BenchmarkParentWithThreeChildren(b *testing.B) {
 	for _, waiting := range []int{1, 64} {
 		b.Run("waiting="+strconv.Itoa(waiting), func(b *testing.B) {
 			for b.Loop() {
-				report(b, convergeParents(b, waiting, 3000))
+				report(b, convergeParents(b, &counted{engine: open(b, sqlite.Options{})}, waiting, 3000))
 			}
 		})
 	}
 }
 
 // convergeParents makes so many parents, and returns what each has cost.
-func convergeParents(tb testing.TB, waiting, n int) map[string]float64 {
-	st := &counted{Store: open(tb, sqlite.Options{})}
+func convergeParents(tb testing.TB, st *counted, waiting, n int) map[string]float64 {
 	plane := runPlane(tb, partsAndWholes(st))
 	statements := st.Statements()
 	s := start(tb)
@@ -97,7 +96,7 @@ func convergeParents(tb testing.TB, waiting, n int) map[string]float64 {
 		"statements/parent": each(st.Statements()-statements, n),
 	}
 	plane.stop(tb)
-	closeStore(tb, st.Store)
+	closeStore(tb, st)
 	return metrics
 }
 

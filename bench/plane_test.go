@@ -27,16 +27,22 @@ func open(tb testing.TB, o sqlite.Options) *sqlite.Store {
 	return st
 }
 
-func closeStore(tb testing.TB, st *sqlite.Store) {
+func closeStore(tb testing.TB, st store.Store) {
 	tb.Helper()
 	if err := st.Close(); err != nil {
 		tb.Error(err)
 	}
 }
 
+// engine is a store that counts its statements.
+type engine interface {
+	store.Store
+	Statements() uint64
+}
+
 // counted is a store that counts what is committed through it, and tells of it.
 type counted struct {
-	*sqlite.Store
+	engine
 	commits, objects, commands, others atomic.Int64
 	// committed, when set, is told of every commit.
 	committed func(store.Transaction, resource.Revision)
@@ -44,7 +50,7 @@ type counted struct {
 
 // Commit counts what was accepted.
 func (c *counted) Commit(ctx context.Context, tx store.Transaction) (store.Receipt, error) {
-	r, err := c.Store.Commit(ctx, tx)
+	r, err := c.engine.Commit(ctx, tx)
 	if err != nil {
 		return r, err
 	}
