@@ -23,7 +23,7 @@ type server struct {
 
 func startServer(tb testing.TB) *server {
 	tb.Helper()
-	s := pg.Start(tb, pg.Setting("shared_buffers", "512MB"), pg.Setting("max_wal_size", "4GB"))
+	s := pg.Start(tb, pg.Setting("shared_buffers", "512MB"), pg.Setting("max_wal_size", "4GB"), pg.Setting("max_connections", "300"))
 	url := s.Database(tb)
 	if _, err := postgres.Migrate(tb.Context(), url); err != nil {
 		tb.Fatal(err)

@@ -3,7 +3,6 @@ package setpointtest
 import (
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -41,14 +40,25 @@ const staleFor = 5 * time.Second
 
 // Crashes tells the scenario once undisturbed, and then once for everything that can go wrong at each moment of that run: before and
 // after every commit and every call the process dies and another takes over; after each, the acknowledgement is lost; at each, the view grows
-// stale. Every run must end as the undisturbed one did, with at most one effect per token. It returns the number of runs.
+// stale. Every run must end as the undisturbed one did, with at most one effect per token. It returns the number of runs. The database is SQLite; on
+// another one, use [Engine.Crashes].
 func Crashes(t *testing.T, s Scenario) int {
+	t.Helper()
+	return Engine{}.Crashes(t, s)
+}
+
+// Crashes tells the scenario on databases of this engine, a new one for every run; see the function [Crashes]. Every disturbed run is a subtest, and can
+// be repeated alone: `go test -run 'TestX/crash_at_moment_17$'`. The first that fails is the last.
+func (e Engine) Crashes(t *testing.T, s Scenario) int {
 	t.Helper()
 	if s.Limit == 0 {
 		s.Limit = time.Hour
 	}
-	want, moments := s.tell(t, fate{})
+	want, moments := s.tell(t, e, fate{})
 	runs := 1
+	if t.Failed() {
+		return runs
+	}
 	for n, m := range moments {
 		if s.Stride > 1 && n%s.Stride != s.Offset%s.Stride {
 			continue
@@ -59,13 +69,13 @@ func Crashes(t *testing.T, s Scenario) int {
 		}
 		for _, a := range actions {
 			f := fate{n, a}
-			got, _ := s.tell(t, f)
-			runs++
-			if got != want {
-				t.Errorf("%s (%s): the end differs from that of the undisturbed run\n%s", f, m, difference(want, got))
-			}
-			if t.Failed() {
-				t.Logf("to repeat it alone: Stride %d, Offset %d", len(moments), n)
+			well := t.Run(f.String(), func(t *testing.T) {
+				runs++
+				if got, _ := s.tell(t, e, f); got != want {
+					t.Errorf("%s: the end differs from that of the undisturbed run\n%s", m, difference(want, got))
+				}
+			})
+			if !well {
 				return runs
 			}
 		}
@@ -74,11 +84,12 @@ func Crashes(t *testing.T, s Scenario) int {
 }
 
 // tell runs the story with one thing going wrong, and returns a digest of its end and the moments it passed.
-func (s Scenario) tell(t *testing.T, f fate) (digest string, moments []Moment) {
+func (s Scenario) tell(t *testing.T, e Engine, f fate) (digest string, moments []Moment) {
 	t.Helper()
-	dir := t.TempDir()
+	g := e.ground(t)
+	defer g.leave(t)
 	synctest.Test(t, func(t *testing.T) {
-		w := &World{T: t, setup: s.Setup(), path: filepath.Join(dir, "setpoint.db"), tap: newTap()}
+		w := g.world(t, s.Setup())
 		if f.action != GoOn {
 			w.tap.plan = func(n int, _ Moment) Action {
 				if n != f.moment {
@@ -91,12 +102,12 @@ func (s Scenario) tell(t *testing.T, f fate) (digest string, moments []Moment) {
 			}
 		}
 		w.Start()
+		defer w.Stop()
 		for _, step := range s.Steps {
 			w.survive(func() { step(w); w.Settle() })
 		}
 		w.survive(func() { w.Converge(s.Limit) })
 		digest, moments = w.digest(), slices.Clone(w.tap.moments)
-		w.Stop()
 	})
 	return digest, moments
 }

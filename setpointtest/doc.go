@@ -1,4 +1,4 @@
-// Package setpointtest runs controllers in virtual time on the real SQLite engine, and makes them fail in every way.
+// Package setpointtest runs controllers in virtual time on a real database, and makes them fail in every way.
 //
 // [Run] gives a test a [World]: a whole plane with the test's kinds and controllers, on a database in a temporary directory, inside a bubble of
 // virtual time ([testing/synctest]). An hour passes in no time, and nothing is left to chance: [World.Settle] returns when everything
@@ -15,4 +15,6 @@
 // [Crashes] finds controller bugs by itself (B2). It tells a [Scenario] once, counts its moments (before and after every commit and every
 // call), and tells it again for each of them with a crash, a lost acknowledgement, or a stale view there. The end must always be that
 // of the undisturbed run, with at most one effect per token.
+//
+// Both use SQLite. An [Engine] is any other database, for the same tests, unchanged: [Engine.Run] and [Engine.Crashes].
 package setpointtest
