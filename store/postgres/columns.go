@@ -26,6 +26,19 @@ func (c *column) grow(element uint32) {
 	}
 }
 
+// keepColumn is how much memory a column keeps from one group to the next.
+const keepColumn = 1 << 20
+
+func (c *column) reset() {
+	if cap(c.b) > keepColumn {
+		c.b = nil
+	}
+	if c.b != nil {
+		c.b = c.b[:arrayHeader]
+	}
+	c.n, c.nulls = 0, false
+}
+
 func (c *column) int(v int) {
 	c.grow(pgtype.Int4OID)
 	c.b = binary.BigEndian.AppendUint32(c.b, 4)
@@ -89,6 +102,7 @@ func (c *column) value(element uint32) []byte {
 		return noElements(element)
 	}
 	binary.BigEndian.PutUint32(c.b[0:], 1)
+	binary.BigEndian.PutUint32(c.b[4:], 0)
 	if c.nulls {
 		binary.BigEndian.PutUint32(c.b[4:], 1)
 	}

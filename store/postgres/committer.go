@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -28,9 +29,13 @@ type committer struct {
 	id, epoch, next int64
 	// doubt is a group whose outcome is not known, and has to be settled before anything else.
 	doubt *doubt
+	// resolved counts the groups whose outcome was found out.
+	resolved int
 	// deferred are members that touch what others of their group do: they come into the next one.
 	deferred []*group.Member
-	done     chan struct{}
+	// sheet is what groups are laid out on, one after the other.
+	sheet sheet
+	done  chan struct{}
 }
 
 func newCommitter(s *Store) *committer {
@@ -53,8 +58,13 @@ func (s *Store) Commit(ctx context.Context, tx store.Transaction) (store.Receipt
 func (c *committer) run() {
 	defer close(c.done)
 	defer func() { c.queue.End(c.deferred); c.store.drop(c.conn) }()
+	crowded := false
 	for !c.queue.Stopping() {
 		var members []*group.Member
+		if crowded {
+			// Those who were just answered get a chance to come back: larger groups cost less.
+			runtime.Gosched()
+		}
 		if len(c.deferred) > 0 {
 			members = c.queue.Draw(nil, nil)
 		} else {
@@ -70,6 +80,7 @@ func (c *committer) run() {
 		if members = c.compose(members); len(members) > 0 {
 			c.commit(members)
 		}
+		crowded = len(members) > 1
 	}
 }
 
@@ -157,57 +168,78 @@ func claim[T comparable](claims map[T]bool, v T) bool {
 	return !taken
 }
 
+// mostDoubts bounds how often a group is sent again because its connection ended: one that brings down the server must not do so for ever.
+const mostDoubts = 5
+
 // commit sees a group through: it is answered when this returns.
 func (c *committer) commit(members []*group.Member) {
+	last := errors.New("the members of a group were answered one by one")
+	for doubts := 0; len(members) > 0 && doubts <= mostDoubts; doubts++ {
+		var resolved bool
+		if members, resolved, last = c.persist(members); !resolved {
+			break
+		}
+	}
+	c.giveUp(members, last)
+}
+
+// persist sends a group until it is answered, for as long as patience lasts. What it returns is not there and never will be; resolved says that this was found out after
+// an answer got lost, so that the database was there a moment ago, and patience may begin anew.
+func (c *committer) persist(members []*group.Member) (_ []*group.Member, resolved bool, last error) {
 	left, cancel := context.WithTimeout(context.Background(), c.store.options.Patience)
 	defer cancel()
 	stop := context.AfterFunc(c.store.life, cancel)
 	defer stop()
-	var last error
 	for attempt := 0; len(members) > 0; attempt++ {
 		if attempt > 0 && !backoff(left, attempt) {
-			c.giveUp(members, last)
-			return
+			return members, false, last
 		}
-		if last = c.ready(left); last != nil {
+		if err := c.ready(left); err != nil {
+			last = err
 			continue
 		}
-		members, last = c.attempt(members, false)
+		before := c.resolved
+		if members, last = c.attempt(members, false); c.resolved != before {
+			return members, true, last
+		}
 	}
+	return nil, false, nil
 }
 
-// giveUp answers members that could not be judged.
+// giveUp answers members of which nothing was written.
 func (c *committer) giveUp(members []*group.Member, cause error) {
 	e := &store.CommitError{Err: store.ErrUnavailable, Detail: fmt.Sprintf("nothing was written: %v", cause)}
-	if c.doubt != nil {
-		e = &store.CommitError{Err: store.ErrUnknown, Detail: fmt.Sprintf("the connection ended before the answer, and the database cannot be asked: %v", cause)}
-	}
-	if c.queue.Stopping() && c.doubt == nil {
+	if c.queue.Stopping() {
 		e = &store.CommitError{Err: store.ErrClosed}
 	}
 	for _, m := range members {
 		m.Answer(group.Answer{Err: e})
 	}
-	if c.doubt != nil {
-		c.doubt.told = true
-	}
 }
 
-// ready sees to it that there is a session, and that no group is in doubt.
+// ready sees to it that there is a session with the primary, and that no group is in doubt.
 func (c *committer) ready(ctx context.Context) error {
-	if c.conn == nil {
-		if err := c.open(ctx); err != nil {
-			return fmt.Errorf("connect to %s: %w", c.store.location, err)
-		}
-	}
-	if c.doubt == nil {
-		return nil
-	}
-	_, err := c.lookUp(ctx, nil)
-	if err != nil {
+	if c.conn != nil && c.store.lineage.outdated(c.conn.PgConn()) {
 		c.disconnect()
 	}
-	return err
+	if c.doubt != nil {
+		_, err := c.ask(ctx, nil)
+		if err != nil {
+			return err
+		}
+	}
+	return c.dial(ctx)
+}
+
+// dial sees to it that there is a session.
+func (c *committer) dial(ctx context.Context) error {
+	if c.conn != nil {
+		return nil
+	}
+	if err := c.open(ctx); err != nil {
+		return fmt.Errorf("connect to %s: %w", c.store.location, err)
+	}
+	return nil
 }
 
 // open connects, and makes the committer known.
@@ -224,6 +256,8 @@ func (c *committer) open(ctx context.Context) error {
 	if err := c.prepare(ctx, conn); err != nil {
 		return errors.Join(err, hangUp(conn))
 	}
+	// It may be another server, which may lack what was published: that is found out before anything is published on top of it.
+	c.store.follower.doubtPast()
 	c.conn = conn
 	return nil
 }
@@ -248,13 +282,14 @@ func (c *committer) prepare(ctx context.Context, conn *pgx.Conn) error {
 
 // attempt sends a group. It answers those it can, and returns the others to be sent again, with the reason.
 func (c *committer) attempt(members []*group.Member, singly bool) ([]*group.Member, error) {
-	s := &sheet{}
-	bytes := 0
+	s, bytes := &c.sheet, 0
+	s.reset()
 	for _, m := range members {
 		s.add(m.Draft)
 		bytes += len(m.Draft.Body)
 	}
 	began := time.Now()
+	after := c.store.feed.Revision() // what is committed now comes after it, wherever the feed is when an answer is missed
 	ctx, cancel := context.WithTimeout(context.Background(), c.store.options.StatementTimeout+connectTimeout)
 	watched := c.store.watchBlockers(c.conn.PgConn().PID())
 	v, err := c.send(ctx, s)
@@ -270,7 +305,7 @@ func (c *committer) attempt(members []*group.Member, singly bool) ([]*group.Memb
 		return nil, nil
 	}
 	c.observe(stats)
-	return c.failed(members, first, err)
+	return c.failed(members, &doubt{first: first, last: c.next - 1, after: after, cause: err}, err)
 }
 
 func (c *committer) observe(g store.GroupStats) {
@@ -340,7 +375,7 @@ func (o *partOffsets) skip(d *draft.Draft) {
 }
 
 // failed decides what an error of a whole group means.
-func (c *committer) failed(members []*group.Member, first int64, err error) ([]*group.Member, error) {
+func (c *committer) failed(members []*group.Member, d *doubt, err error) ([]*group.Member, error) {
 	e := serverError(err)
 	switch {
 	case e != nil && e.SeverityUnlocalized == "ERROR" && !c.conn.IsClosed():
@@ -351,7 +386,7 @@ func (c *committer) failed(members []*group.Member, first int64, err error) ([]*
 	}
 	// It was sent, and no answer came.
 	c.disconnect()
-	c.doubt = &doubt{first: first, last: c.next - 1, after: c.store.feed.Revision(), cause: err}
+	c.doubt = d
 	c.store.options.Logger.Warn("the connection ended before a group was answered; its outcome is looked up", "members", len(members), "error", err)
 	return c.settle(members)
 }

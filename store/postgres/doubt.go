@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/setpointhq/setpoint/resource"
@@ -20,32 +21,41 @@ type doubt struct {
 	told bool
 }
 
+// doubtPatience is how long members wait to learn what became of them while the database is away.
+const doubtPatience = 30 * time.Second
+
 // settle finds out what became of the group in doubt. Members that were committed get their receipts; the others are returned, to be sent again: they are
-// not there, and never will be.
+// not there, and never will be. When the database stays away, the members are told that nobody knows, and the doubt is left for the next group to settle first.
 func (c *committer) settle(members []*group.Member) ([]*group.Member, error) {
 	ctx, cancel := context.WithTimeout(c.store.life, doubtPatience)
 	defer cancel()
+	cause := c.doubt.cause
 	var err error
-	for attempt := 0; ; attempt++ {
-		if attempt > 0 && !backoff(ctx, attempt) {
-			c.giveUp(members, errors.Join(c.doubt.cause, err))
-			return nil, nil
-		}
-		if c.conn == nil {
-			if err = c.open(ctx); err != nil {
-				continue
-			}
-		}
+	for attempt := 0; attempt == 0 || backoff(ctx, attempt); attempt++ {
 		var left []*group.Member
-		if left, err = c.lookUp(ctx, members); err == nil {
-			return left, nil
+		if left, err = c.ask(ctx, members); err == nil {
+			return left, cause
 		}
-		c.disconnect()
 	}
+	c.doubt.told = true
+	for _, m := range members {
+		m.Answer(group.Answer{Err: &store.CommitError{Err: store.ErrUnknown,
+			Detail: fmt.Sprintf("the connection ended before the answer, and the database cannot be asked: %v", errors.Join(cause, err))}})
+	}
+	return nil, nil
 }
 
-// doubtPatience is how long members wait to learn what became of them while the database is away.
-const doubtPatience = 30 * time.Second
+// ask looks up what became of the group in doubt, on a session that is opened when there is none. After an error there is none either.
+func (c *committer) ask(ctx context.Context, members []*group.Member) ([]*group.Member, error) {
+	if err := c.dial(ctx); err != nil {
+		return nil, err
+	}
+	left, err := c.lookUp(ctx, members)
+	if err != nil {
+		c.disconnect()
+	}
+	return left, err
+}
 
 // lookUp asks the database, having made sure that the answer stays true.
 func (c *committer) lookUp(ctx context.Context, members []*group.Member) ([]*group.Member, error) {
@@ -69,6 +79,10 @@ func (c *committer) lookUp(ctx context.Context, members []*group.Member) ([]*gro
 		c.epoch = *found.epoch
 	}
 	c.doubt = nil
+	c.resolved++
+	if n := len(found.revisions); n > 0 {
+		c.store.follower.hint(resource.Revision(found.revisions[n-1]))
+	}
 	if d.told {
 		return nil, nil
 	}
@@ -93,8 +107,5 @@ func (c *committer) lookUp(ctx context.Context, members []*group.Member) ([]*gro
 		}
 	}
 	c.store.options.Logger.Info("the outcome of a group is known", "members", len(members), "committed", len(found.members), "sent again", len(left))
-	if n := len(found.revisions); n > 0 {
-		c.store.follower.hint(resource.Revision(found.revisions[n-1]))
-	}
 	return left, nil
 }

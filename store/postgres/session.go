@@ -46,6 +46,9 @@ func parse(url, name, use string) (*pgx.ConnConfig, error) {
 	c.RuntimeParams["application_name"] = clip("setpoint "+use+" "+name, 63)
 	c.RuntimeParams["idle_in_transaction_session_timeout"] = "5s"
 	c.RuntimeParams["search_path"] = "pg_catalog"
+	// A role or a database may have other defaults. The functions are made for statements that each see what was committed before them.
+	c.RuntimeParams["default_transaction_isolation"] = "read committed"
+	c.RuntimeParams["idle_session_timeout"] = "0"
 	return c, nil
 }
 
@@ -57,13 +60,17 @@ func clip(s string, most int) string {
 	return s
 }
 
+// durable keeps a role's or a database's synchronous_commit=off from losing what was acknowledged. Stronger settings stay.
+const durable = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+
 // asApp takes the role of the application, whoever logged in: the rules are for the engine too.
 func asApp(ctx context.Context, c *pgx.Conn) error {
-	if _, err := c.Exec(ctx, "SET ROLE "+RoleApp); err != nil {
+	_, err := c.PgConn().Exec(ctx, "SET ROLE "+RoleApp+"; "+durable).ReadAll()
+	if e := serverError(err); e != nil && (e.Code == codeNoRight || e.Code == codeNoRole) {
 		return fmt.Errorf("%w: user %s must be a member of role %s (GRANT %s TO %s; `setpoint migrate up` creates the role): %w",
 			ErrPrivilege, c.Config().User, RoleApp, RoleApp, c.Config().User, err)
 	}
-	return nil
+	return err
 }
 
 // connect opens a session as the application.
@@ -73,6 +80,7 @@ func (s *Store) connect(ctx context.Context, use string, settings map[string]str
 		return nil, err
 	}
 	c.Tracer = counter{&s.statements}
+	s.lineage.guard(&c.Config)
 	for k, v := range settings {
 		c.RuntimeParams[k] = v
 	}
@@ -136,6 +144,7 @@ const (
 	codeNoFunction = "42883"
 	codeNoSchema   = "3F000"
 	codeNoRight    = "42501"
+	codeNoRole     = "22023" // SET ROLE to one that does not exist
 )
 
 // serverError returns what the server said, nil when it was not the server that spoke.

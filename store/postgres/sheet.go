@@ -190,6 +190,14 @@ type sheet struct {
 	columns [columnCount]column
 }
 
+// reset makes room for another group, in the memory of the last one.
+func (s *sheet) reset() {
+	s.members = 0
+	for i := range s.columns {
+		s.columns[i].reset()
+	}
+}
+
 // add appends a transaction.
 func (s *sheet) add(d *draft.Draft) {
 	s.members++

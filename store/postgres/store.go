@@ -38,6 +38,7 @@ type Store struct {
 	upkeep    *upkeep
 	proposals *Proposals
 	blockers  blockers
+	lineage   lineage
 
 	// life ends when the store is closed.
 	life    context.Context
@@ -64,6 +65,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	config.MaxConns, config.MinConns = int32(o.Readers), 0
 	config.AfterConnect = asApp
 	config.ConnConfig.Tracer = counter{&s.statements}
+	s.lineage.guard(&config.ConnConfig.Config)
+	config.PrepareConn = func(_ context.Context, c *pgx.Conn) (bool, error) { return !s.lineage.outdated(c.PgConn()), nil }
 	// The pool looks after idle connections by itself; it asks the database nothing for that.
 	config.HealthCheckPeriod = time.Minute
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
