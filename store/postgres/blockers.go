@@ -75,7 +75,7 @@ func (b *blockers) wait() { b.looking.Wait() }
 // cut off in the midst of a commit; it is ended, if the database lets us.
 func (s *Store) nameBlockers(ctx context.Context, pid uint32) error {
 	var found []Blocker
-	err := s.steady.use(ctx, func(c *pgx.Conn) error {
+	err := s.steady.use(ctx, func(ctx context.Context, c *pgx.Conn) error {
 		rows, err := c.Query(ctx, "SELECT pid, role, application, address, state, waits, coalesce(busy, '0'), ended FROM setpoint.blockers_v1($1, $2)", int32(pid), s.options.LockTimeout/2)
 		if err != nil {
 			return err

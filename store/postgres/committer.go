@@ -65,9 +65,8 @@ func (c *committer) run() {
 			// Those who were just answered get a chance to come back: larger groups cost less.
 			runtime.Gosched()
 		}
-		if len(c.deferred) > 0 {
-			members = c.queue.Draw(nil, nil)
-		} else {
+		switch deferred := len(c.deferred); {
+		case deferred == 0:
 			select {
 			case <-c.queue.Stopped():
 				return
@@ -76,6 +75,8 @@ func (c *committer) run() {
 			case m := <-c.queue.Normal:
 				members = c.queue.Draw(nil, m)
 			}
+		case deferred < c.store.options.GroupMax: // more would only wait here instead of in the queue, which has a bound
+			members = c.queue.Draw(nil, nil)
 		}
 		if members = c.compose(members); len(members) > 0 {
 			c.commit(members)

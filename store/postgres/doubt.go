@@ -106,6 +106,7 @@ func (c *committer) lookUp(ctx context.Context, members []*group.Member) ([]*gro
 			left = append(left, m)
 		}
 	}
+	c.store.met.resolved.Add(uint64(len(members)))
 	c.store.options.Logger.Info("the outcome of a group is known", "members", len(members), "committed", len(found.members), "sent again", len(left))
 	return left, nil
 }

@@ -28,8 +28,9 @@ type follower struct {
 	at time.Time
 	// wanted is the newest revision heard of.
 	wanted resource.Revision
-	// suspect says that the database may not have the past that was published.
-	suspect bool
+	// suspect says that the database may not have the past that was published, suspicions how often that was thought.
+	suspect    bool
+	suspicions uint64
 	// arrived is closed and replaced when something was published.
 	arrived chan struct{}
 
@@ -54,7 +55,7 @@ func (f *follower) own(items []feed.Item) {
 		return
 	}
 	if first <= head {
-		f.suspect = true // the same revision twice
+		f.doubt() // the same revision twice
 	}
 	f.want(items[len(items)-1].Batch.Revision)
 }
@@ -154,16 +155,26 @@ func (f *follower) catchUp(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// doubtPast is called whenever a session is opened, which may lead to another server: nothing more is published before verify has looked.
 func (f *follower) doubtPast() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.suspect = true
+	f.doubt()
 }
 
-// take publishes what was read and not published meanwhile.
+// doubt is doubtPast with the mutex held.
+func (f *follower) doubt() {
+	f.suspect = true
+	f.suspicions++
+}
+
+// take publishes what was read and not published meanwhile, unless it may come from another past.
 func (f *follower) take(items []feed.Item) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.suspect {
+		return
+	}
 	head := f.store.feed.Revision()
 	for len(items) > 0 && items[0].Batch.Revision <= head {
 		items = items[1:]
@@ -176,7 +187,9 @@ func (f *follower) take(items []feed.Item) {
 // verify asks whether the newest commit published is the one that the database has. When it is not, a replica was promoted that lacked it, or the feed was
 // compacted beyond it: readers have to scan again.
 func (f *follower) verify(ctx context.Context) error {
-	head := f.store.feed.Revision()
+	f.mu.Lock()
+	head, suspicions := f.store.feed.Revision(), f.suspicions
+	f.mu.Unlock()
 	var revision, compacted int64
 	var now time.Time
 	var at *time.Time
@@ -187,8 +200,8 @@ func (f *follower) verify(ctx context.Context) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.store.feed.Revision() != head {
-		return nil // it moved meanwhile: look again
+	if f.store.feed.Revision() != head || f.suspicions != suspicions {
+		return nil // it moved, or was doubted again, meanwhile: look again
 	}
 	f.suspect = false
 	same := resource.Revision(revision) >= head && (at != nil && at.Equal(f.at) || head == 0 || at == nil && resource.Revision(compacted) >= head && resource.Revision(revision) == head)
@@ -237,7 +250,7 @@ func (f *follower) session(ctx context.Context) (heard bool, _ error) {
 		return false, err
 	}
 	f.mu.Lock()
-	f.suspect = true
+	f.doubt()
 	f.want(f.wanted)
 	f.mu.Unlock()
 	f.store.proposals.wake()
@@ -287,7 +300,7 @@ func (f *follower) beat(ctx context.Context) {
 		if time.Since(time.Unix(0, f.store.renewed.Load())) < f.store.options.Heartbeat {
 			continue
 		}
-		err := f.store.steady.use(ctx, func(c *pgx.Conn) error {
+		err := f.store.steady.use(ctx, func(ctx context.Context, c *pgx.Conn) error {
 			var rev int64
 			if err := c.QueryRow(ctx, "SELECT revision FROM setpoint.counter").Scan(&rev); err != nil {
 				return err

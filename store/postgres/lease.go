@@ -27,7 +27,7 @@ func (s *Store) Acquire(ctx context.Context, scope store.Scope, holder string, t
 	var expires time.Time
 	var asked time.Time
 	err := s.reading(ctx, func(ctx context.Context) error {
-		return s.steady.use(ctx, func(c *pgx.Conn) error {
+		return s.steady.use(ctx, func(ctx context.Context, c *pgx.Conn) error {
 			asked = time.Now()
 			return c.QueryRow(ctx, "SELECT mine, holder, incarnation, counter, expires, revision FROM setpoint.acquire_v1($1, $2, $3)", string(scope), holder, ttl).
 				Scan(&mine, &has, &incarnation, &count, &expires, &revision)
@@ -47,7 +47,7 @@ func (s *Store) Acquire(ctx context.Context, scope store.Scope, holder string, t
 // Release gives a lease up before its time.
 func (s *Store) Release(ctx context.Context, l store.Lease) error {
 	err := s.reading(ctx, func(ctx context.Context) error {
-		return s.steady.use(ctx, func(c *pgx.Conn) error {
+		return s.steady.use(ctx, func(ctx context.Context, c *pgx.Conn) error {
 			_, err := c.Exec(ctx, "SELECT setpoint.release_v1($1, $2, $3, $4)", string(l.Scope), l.Holder, int64(l.Epoch.Incarnation), int64(l.Epoch.Counter))
 			return err
 		})

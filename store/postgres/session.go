@@ -91,6 +91,7 @@ func (s *Store) connect(ctx context.Context, use string, settings map[string]str
 	if err := asApp(ctx, conn); err != nil {
 		return nil, errors.Join(err, hangUp(conn))
 	}
+	s.met.connected(use)
 	return conn, nil
 }
 

@@ -3,9 +3,9 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // Counts are what this process has met since Open. They cost no statement.
@@ -20,9 +20,31 @@ type Counts struct {
 	Reconnects uint64
 }
 
+// met counts for Counts what nobody else does.
+type met struct {
+	resolved, reconnects atomic.Uint64
+	mu                   sync.Mutex
+	// uses are those for which there has been a session.
+	uses map[string]bool
+}
+
+// connected is told of every session of the engine, and what it is for.
+func (m *met) connected(use string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.uses[use] {
+		m.reconnects.Add(1)
+		return
+	}
+	if m.uses == nil {
+		m.uses = map[string]bool{}
+	}
+	m.uses[use] = true
+}
+
 // Counts returns what this process has met.
 func (s *Store) Counts() Counts {
-	return Counts{Blocked: s.Blocked(), HintsLost: s.follower.lost.Load(), Resolved: s.resolved.Load(), Reconnects: s.reconnects.Load()}
+	return Counts{Blocked: s.Blocked(), HintsLost: s.follower.lost.Load(), Resolved: s.met.resolved.Load(), Reconnects: s.met.reconnects.Load()}
 }
 
 // Stats is how the database stands.
@@ -53,16 +75,15 @@ type TableStats struct {
 	Bytes int64
 }
 
-// Stats asks the database how it stands, by one statement that waits for no lock. It is for a look now and then: it visits every partition.
+// Stats asks the database how it stands, by one statement, which fails rather than wait for a lock. It is for a look now and then: it visits every
+// partition.
 func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	var st Stats
 	var names []string
 	var partitions, live, dead, bytes []int64
 	err := s.reading(ctx, func(ctx context.Context) error {
-		return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-			return tx.QueryRow(ctx, `SELECT names, partitions, live, dead, bytes, coalesce(oldest, '0'), waiting, proposals, feed_ahead, coalesce(history_ahead, '0') FROM setpoint.stats_v1()`).
-				Scan(&names, &partitions, &live, &dead, &bytes, &st.OldestTransaction, &st.Waiting, &st.Proposals, &st.FeedAhead, &st.HistoryAhead)
-		})
+		return s.pool.QueryRow(ctx, "SELECT names, partitions, live, dead, bytes, coalesce(oldest, '0'), waiting, proposals, feed_ahead, coalesce(history_ahead, '0') FROM setpoint.stats_v1()").
+			Scan(&names, &partitions, &live, &dead, &bytes, &st.OldestTransaction, &st.Waiting, &st.Proposals, &st.FeedAhead, &st.HistoryAhead)
 	})
 	if err != nil {
 		return Stats{}, fmt.Errorf("ask how the database stands: %w", err)

@@ -38,6 +38,7 @@ type Store struct {
 	upkeep    *upkeep
 	proposals *Proposals
 	blockers  blockers
+	met       met
 	lineage   lineage
 
 	// life ends when the store is closed.
@@ -62,8 +63,13 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	s.location = locate(config.ConnConfig)
+	// A scan may pause between two tables while its reader works.
+	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "60s"
 	config.MaxConns, config.MinConns = int32(o.Readers), 0
-	config.AfterConnect = asApp
+	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+		s.follower.doubtPast()
+		return asApp(ctx, c)
+	}
 	config.ConnConfig.Tracer = counter{&s.statements}
 	s.lineage.guard(&config.ConnConfig.Config)
 	config.PrepareConn = func(_ context.Context, c *pgx.Conn) (bool, error) { return !s.lineage.outdated(c.PgConn()), nil }
@@ -74,7 +80,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		s.end()
 		return nil, fmt.Errorf("open database %s: %w", s.location, err)
 	}
-	s.steady = &steady{store: s}
+	s.steady = newSteady(s)
 	s.feed = feed.New(o.RingBytes, s.readFeed)
 	s.follower, s.committer, s.upkeep, s.proposals = newFollower(s), newCommitter(s), newUpkeep(s), newProposals(s)
 	if err := s.begin(ctx); err != nil {
@@ -211,41 +217,62 @@ func (c counter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData
 // steady is the session for leases: it is never behind a slow read.
 type steady struct {
 	store *Store
-	mu    sync.Mutex
-	conn  *pgx.Conn
+	// turn holds the one session, nil when it has to be opened. Whoever took it out puts one back.
+	turn chan *pgx.Conn
 }
 
-// use runs f, connecting first when there is no session, and once more when the session turned out to be broken. f must be safe to repeat.
-func (s *steady) use(ctx context.Context, f func(*pgx.Conn) error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func newSteady(s *Store) *steady {
+	x := &steady{store: s, turn: make(chan *pgx.Conn, 1)}
+	x.turn <- nil
+	return x
+}
+
+// use runs f, connecting first when there is no session, and once more when the session turned out to be broken. f must be safe to repeat. A server that does not
+// answer gets a little longer than the lock time-out: a lease is waiting behind.
+func (s *steady) use(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.store.options.LockTimeout+time.Second, errNoAnswer)
+	defer cancel()
+	var conn *pgx.Conn
+	select {
+	case conn = <-s.turn:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { s.turn <- conn }()
+	if conn != nil && s.store.lineage.outdated(conn.PgConn()) {
+		s.store.drop(conn)
+		conn = nil
+	}
 	for fresh := false; ; {
-		if s.conn == nil {
-			conn, err := s.store.connect(ctx, "leases", map[string]string{
-				"lock_timeout": strconv.FormatInt(s.store.options.LockTimeout.Milliseconds(), 10), "statement_timeout": strconv.FormatInt(s.store.options.StatementTimeout.Milliseconds(), 10),
-			})
-			if err != nil {
+		if conn == nil {
+			var err error
+			if conn, err = s.open(ctx); err != nil {
 				return err
 			}
-			s.conn, fresh = conn, true
+			fresh = true
 		}
-		err := f(s.conn)
-		if err == nil || !s.conn.IsClosed() {
+		err := f(ctx, conn)
+		if err == nil || !conn.IsClosed() {
 			return err
 		}
-		s.conn = nil
+		conn = nil
 		if fresh || ctx.Err() != nil {
 			return err
 		}
 	}
 }
 
-func (s *steady) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.store.drop(s.conn)
-	s.conn = nil
+// errNoAnswer says that the database was asked and did not answer in time.
+var errNoAnswer = errors.New("the database does not answer")
+
+func (s *steady) open(ctx context.Context) (*pgx.Conn, error) {
+	return s.store.connect(ctx, "leases", map[string]string{
+		"lock_timeout": strconv.FormatInt(s.store.options.LockTimeout.Milliseconds(), 10), "statement_timeout": strconv.FormatInt(s.store.options.StatementTimeout.Milliseconds(), 10),
+	})
 }
+
+// close ends the session. Nobody uses it afterwards.
+func (s *steady) close() { s.store.drop(<-s.turn) }
 
 // marshal is for values that always can be.
 func marshal(v any) (string, error) {

@@ -7,7 +7,16 @@
 CREATE TYPE setpoint.refusal AS (member int, part int, idx int, code int, actual bigint, words text);
 
 -- +goose StatementBegin
-CREATE FUNCTION setpoint.open_v1(p_name text) RETURNS TABLE (committer bigint, epoch bigint) LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+-- lock_counter waits for the counter. Should its caller stop here, in a transaction of its own making, it is thrown out before long.
+CREATE FUNCTION setpoint.lock_counter() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM 1 FROM setpoint.counter WHERE id = 1 FOR UPDATE;
+  PERFORM set_config('idle_in_transaction_session_timeout', '2s', true);
+END $$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION setpoint.open_v1(p_name text) RETURNS TABLE (committer bigint, epoch bigint) LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   INSERT INTO setpoint.committer (name) VALUES (p_name) RETURNING id, epoch
 $$;
 -- +goose StatementEnd
@@ -17,9 +26,9 @@ $$;
 -- what of it was: the revisions after p_after that carry the committer's numbers. known is false when the feed is not retained that far back.
 CREATE FUNCTION setpoint.resolve_v1(p_committer bigint, p_after bigint, p_low bigint, p_high bigint,
   OUT epoch bigint, OUT known boolean, OUT members bigint[], OUT revisions bigint[], OUT signals bigint[], OUT times timestamptz[], OUT gone json[])
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-  PERFORM 1 FROM setpoint.counter WHERE id = 1 FOR UPDATE;
+  PERFORM setpoint.lock_counter();
   UPDATE setpoint.committer c SET epoch = c.epoch + 1 WHERE c.id = p_committer RETURNING c.epoch INTO epoch;
   SELECT c.compacted <= p_after INTO known FROM setpoint.counter c WHERE c.id = 1;
   SELECT array_agg(f.member ORDER BY f.revision), array_agg(f.revision ORDER BY f.revision), array_agg(f.first_signal ORDER BY f.revision),
@@ -55,7 +64,7 @@ CREATE FUNCTION setpoint.commit_v1(
   e_member int[], e_kind text[], e_namespace text[], e_name text[], e_hash bigint[], e_uid text[], e_severity text[], e_reason text[], e_message text[],
   OUT at timestamptz, OUT revisions bigint[], OUT first_signals bigint[], OUT gone json[],
   OUT bad_member int[], OUT bad_part int[], OUT bad_idx int[], OUT bad_code int[], OUT bad_actual bigint[], OUT bad_words text[])
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   base     record;
   refused  setpoint.refusal[] := '{}';
@@ -73,9 +82,7 @@ DECLARE
   members  int := cardinality(m_body);
 BEGIN
   -- The lock comes first, and alone: what follows sees everything that was committed before it was had.
-  PERFORM 1 FROM setpoint.counter WHERE id = 1 FOR UPDATE;
-  -- Should the caller stop here, in a transaction of its own making, it is thrown out before long.
-  PERFORM set_config('idle_in_transaction_session_timeout', '5s', true);
+  PERFORM setpoint.lock_counter();
   SELECT c.revision, c.signals, c.at, k.epoch INTO base FROM setpoint.counter c LEFT JOIN setpoint.committer k ON k.id = p_committer WHERE c.id = 1;
   IF base.epoch IS DISTINCT FROM p_epoch THEN
     RAISE EXCEPTION 'setpoint: committer % is at epoch %, not %', p_committer, base.epoch, p_epoch USING ERRCODE = 'SP001';
@@ -194,9 +201,9 @@ BEGIN
   IF cardinality(o_member) > 0 THEN
     UPDATE setpoint.object o SET generation = w.generation, revision = revisions[w.member], deleted = w.deleted, state = w.state, state_since = w.since,
         attributes = w.attributes, spec = w.spec, status = w.status
-      FROM unnest(o_id, o_member, o_removed, o_generation, o_deleted, o_state, o_since, o_attributes, o_spec, o_status)
-        w(id, member, removed, generation, deleted, state, since, attributes, spec, status)
-      WHERE o.id = w.id AND w.id <> 0 AND NOT w.removed AND revisions[w.member] > 0;
+      FROM unnest(o_id, o_member, o_generation, o_deleted, o_state, o_since, o_attributes, o_spec, o_status)
+        w(id, member, generation, deleted, state, since, attributes, spec, status)
+      WHERE o.id = w.id AND w.id <> 0 AND revisions[w.member] > 0;
     IF o_told THEN
       INSERT INTO setpoint.object (kind, namespace, name, uid, shard, generation, revision, created, deleted, state, state_since, attributes, spec, status)
         SELECT w.kind, w.namespace, w.name, w.uid, w.shard, w.generation, revisions[w.member], w.created, w.deleted, w.state, w.since, w.attributes, w.spec, w.status
@@ -280,7 +287,7 @@ BEGIN
     DELETE FROM setpoint.command c USING unnest(o_member, o_removed, o_uid) w(member, removed, uid) WHERE c.owner = w.uid AND w.removed AND revisions[w.member] > 0;
     DELETE FROM setpoint.signal s USING unnest(o_member, o_removed, o_uid) w(member, removed, uid) WHERE s.uid = w.uid AND w.removed AND revisions[w.member] > 0;
     DELETE FROM setpoint.timer t USING unnest(o_member, o_removed, o_uid) w(member, removed, uid) WHERE t.uid = w.uid AND w.removed AND revisions[w.member] > 0;
-    DELETE FROM setpoint.object o USING unnest(o_member, o_removed, o_id) w(member, removed, id) WHERE o.id = w.id AND w.removed AND revisions[w.member] > 0;
+    DELETE FROM setpoint.object o USING unnest(o_member, o_removed, o_uid) w(member, removed, uid) WHERE o.uid = w.uid AND w.removed AND revisions[w.member] > 0;
   END IF;
   INSERT INTO setpoint.feed (revision, at, first_signal, committer, member, body, gone)
     SELECT revisions[w.n], commit_v1.at, first_signals[w.n], p_committer, p_first_member + w.n - 1, w.body, CASE WHEN o_goes THEN commit_v1.gone[w.n] END
@@ -293,15 +300,14 @@ END $$;
 -- acquire_v1 takes a lease, or renews it. A change of holder waits for the counter: a commit under way is either judged by the old epoch and before it, or refused.
 CREATE FUNCTION setpoint.acquire_v1(p_scope text, p_holder text, p_ttl interval,
   OUT mine boolean, OUT holder text, OUT incarnation bigint, OUT counter bigint, OUT expires timestamptz, OUT revision bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   l setpoint.lease;
 BEGIN
   UPDATE setpoint.lease k SET expires = clock_timestamp() + p_ttl
     WHERE k.scope = p_scope AND k.holder = p_holder AND k.incarnation = (SELECT m.incarnation FROM setpoint.meta m) RETURNING k.* INTO l;
   IF l.scope IS NULL THEN
-    PERFORM 1 FROM setpoint.counter WHERE id = 1 FOR UPDATE;
-    PERFORM set_config('idle_in_transaction_session_timeout', '5s', true);
+    PERFORM setpoint.lock_counter();
     INSERT INTO setpoint.lease AS k (scope, holder, incarnation, counter, expires)
       SELECT p_scope, p_holder, m.incarnation, 1, clock_timestamp() + p_ttl FROM setpoint.meta m
       ON CONFLICT (scope) DO UPDATE SET holder = excluded.holder, incarnation = excluded.incarnation, expires = excluded.expires,
@@ -320,7 +326,7 @@ END $$;
 
 -- +goose StatementBegin
 CREATE FUNCTION setpoint.release_v1(p_scope text, p_holder text, p_incarnation bigint, p_counter bigint) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   UPDATE setpoint.lease SET holder = '', expires = '-infinity' WHERE scope = p_scope AND holder = p_holder AND incarnation = p_incarnation AND counter = p_counter
 $$;
 -- +goose StatementEnd
@@ -328,9 +334,9 @@ $$;
 -- +goose StatementBegin
 -- register_v1 replaces the rules of a kind. It returns an object that is in a state which the new table does not know, and then changes nothing.
 CREATE FUNCTION setpoint.register_v1(p_kind text, p_rules text, p_states text[], p_from text[], p_to text[], OUT stray_namespace text, OUT stray_name text, OUT stray_state text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-  PERFORM 1 FROM setpoint.counter WHERE id = 1 FOR UPDATE;
+  PERFORM setpoint.lock_counter();
   SELECT o.namespace, o.name, o.state INTO stray_namespace, stray_name, stray_state FROM setpoint.object o WHERE o.kind = p_kind AND NOT o.state = ANY (p_states) LIMIT 1;
   IF stray_name IS NOT NULL THEN
     RETURN;
@@ -345,42 +351,55 @@ END $$;
 
 -- +goose StatementBegin
 -- compact_v1 forgets the feed up to a revision, and history before a time. Whole partitions are dropped; what is left of a partition that reaches beyond stays.
-CREATE FUNCTION setpoint.compact_v1(p_revision bigint, p_history timestamptz, OUT compacted bigint) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+CREATE FUNCTION setpoint.compact_v1(p_revision bigint, p_history timestamptz, OUT compacted bigint) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+  PERFORM setpoint.lock_counter();
   UPDATE setpoint.counter c SET compacted = greatest(c.compacted, least(p_revision, c.revision)) WHERE c.id = 1 RETURNING c.compacted INTO compacted;
   UPDATE setpoint.retention r SET history = greatest(r.history, least(p_history, clock_timestamp())) WHERE r.id = 1;
 END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
+-- partition makes a partition and its guards, and then puts it into its table, unless rows that belong there are in the rest already.
+CREATE FUNCTION setpoint.partition(p_parent text, p_name text, p_from text, p_to text) RETURNS int LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  EXECUTE format('CREATE TABLE setpoint.%I (LIKE setpoint.%I INCLUDING DEFAULTS)', p_name, p_parent);
+  CALL setpoint.guard_partition(p_name);
+  EXECUTE format('ALTER TABLE setpoint.%I ATTACH PARTITION setpoint.%I FOR VALUES FROM (%L) TO (%L)', p_parent, p_name, p_from, p_to);
+  RETURN 1;
+END $$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
 -- partitions_v1 sees to it that the feed and the history have partitions for what comes, and drops those in which nothing is retained. Nobody waits for it
--- long: when it does not get its locks at once, it raises, and is called again later.
-CREATE FUNCTION setpoint.partitions_v1(p_span bigint, p_day interval, OUT created int, OUT dropped int) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+-- long: when it does not get its locks at once, it raises, and is called again later. One session at a time does it.
+CREATE FUNCTION setpoint.partitions_v1(p_span bigint, p_day interval, OUT created int, OUT dropped int) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   c    record;
   p    record;
   low  bigint;
   day  timestamptz;
-  edge text;
+  name text;
 BEGIN
   PERFORM set_config('lock_timeout', '200ms', true);
+  PERFORM set_config('idle_in_transaction_session_timeout', '2s', true);
   created := 0; dropped := 0;
+  IF NOT pg_try_advisory_xact_lock(5360845200124) THEN
+    RETURN;
+  END IF;
   SELECT k.revision, k.compacted, r.history INTO c FROM setpoint.counter k, setpoint.retention r WHERE k.id = 1;
   FOR i IN 0..2 LOOP
     low := (c.revision / p_span + i) * p_span;
-    IF to_regclass(format('setpoint.feed_%s', low)) IS NULL AND NOT EXISTS (SELECT 1 FROM setpoint.feed_rest f WHERE f.revision >= low AND f.revision < low + p_span) THEN
-      EXECUTE format('CREATE TABLE setpoint.feed_%s (LIKE setpoint.feed INCLUDING DEFAULTS)', low);
-      EXECUTE format('ALTER TABLE setpoint.feed ATTACH PARTITION setpoint.feed_%s FOR VALUES FROM (%s) TO (%s)', low, low, low + p_span);
-      created := created + 1;
+    name := format('feed_%s', low);
+    IF to_regclass('setpoint.' || name) IS NULL AND NOT EXISTS (SELECT 1 FROM setpoint.feed_rest f WHERE f.revision >= low AND f.revision < low + p_span) THEN
+      created := created + setpoint.partition('feed', name, low::text, (low + p_span)::text);
     END IF;
   END LOOP;
   FOR i IN 0..2 LOOP
     day := date_bin(p_day, clock_timestamp() + i * p_day, '2020-01-01Z');
-    edge := to_char(day AT TIME ZONE 'UTC', 'YYYYMMDD"_"HH24MISS');
-    IF to_regclass(format('setpoint.history_%s', edge)) IS NULL AND NOT EXISTS (SELECT 1 FROM setpoint.history_rest h WHERE h.at >= day AND h.at < day + p_day) THEN
-      EXECUTE format('CREATE TABLE setpoint.history_%s (LIKE setpoint.history INCLUDING DEFAULTS)', edge);
-      EXECUTE format('ALTER TABLE setpoint.history ATTACH PARTITION setpoint.history_%s FOR VALUES FROM (%L) TO (%L)', edge, day, day + p_day);
-      created := created + 1;
+    name := 'history_' || to_char(day AT TIME ZONE 'UTC', 'YYYYMMDD"_"HH24MISS');
+    IF to_regclass('setpoint.' || name) IS NULL AND NOT EXISTS (SELECT 1 FROM setpoint.history_rest h WHERE h.at >= day AND h.at < day + p_day) THEN
+      created := created + setpoint.partition('history', name, day::text, (day + p_day)::text);
     END IF;
   END LOOP;
   FOR p IN SELECT k.relname AS name, b.parent, (regexp_match(pg_get_expr(k.relpartbound, k.oid), 'TO \(''?([^'')]*)''?\)'))[1] AS till
@@ -397,15 +416,31 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- blockers_v1 names the sessions that a committer waits for; with p_end those that have waited for their own client for so long are ended.
+-- blockers_v1 names the sessions that a committer waits for, and those that they wait for. With p_end, those that have waited for their own client for so
+-- long are ended, if they are the application's and the owner of this function may do so (it needs pg_signal_backend, and pg_read_all_stats to see).
 CREATE FUNCTION setpoint.blockers_v1(p_pid int, p_end interval) RETURNS TABLE (pid int, role text, application text, address text, state text, waits text, busy interval, ended boolean)
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
-  SELECT a.pid, a.usename::text, a.application_name, coalesce(host(a.client_addr), 'local'), a.state, coalesce(a.wait_event_type || '/' || a.wait_event, ''),
-    clock_timestamp() - a.xact_start,
-    CASE WHEN a.wait_event = 'ClientRead' AND clock_timestamp() - a.state_change > p_end AND pg_has_role(a.usesysid, 'setpoint_app', 'MEMBER')
-      THEN pg_terminate_backend(a.pid) ELSE false END
-  FROM unnest(pg_blocking_pids(p_pid)) b(pid) JOIN pg_stat_activity a ON a.pid = b.pid
-$$;
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  b record;
+BEGIN
+  FOR b IN
+    WITH RECURSIVE w(pid) AS (SELECT unnest(pg_blocking_pids(p_pid)) UNION SELECT unnest(pg_blocking_pids(w.pid)) FROM w)
+    SELECT a.*, coalesce(a.wait_event = 'ClientRead' AND clock_timestamp() - a.state_change > p_end AND pg_has_role(a.usesysid, 'setpoint_app', 'MEMBER'), false) AS stands
+    FROM w JOIN pg_stat_activity a ON a.pid = w.pid WHERE a.pid <> p_pid
+  LOOP
+    pid := b.pid; role := coalesce(b.usename::text, ''); application := coalesce(b.application_name, ''); address := coalesce(host(b.client_addr), 'local');
+    state := coalesce(b.state, 'unknown'); waits := coalesce(b.wait_event_type || '/' || b.wait_event, ''); busy := coalesce(clock_timestamp() - b.xact_start, '0');
+    ended := false;
+    IF b.stands THEN
+      BEGIN
+        ended := pg_terminate_backend(b.pid);
+      EXCEPTION WHEN insufficient_privilege THEN
+        ended := false; -- it is named all the same; its own time-out ends it, or a person
+      END;
+    END IF;
+    RETURN NEXT;
+  END LOOP;
+END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
@@ -415,6 +450,7 @@ BEGIN
   EXECUTE 'REVOKE ALL ON ALL FUNCTIONS IN SCHEMA setpoint FROM PUBLIC';
   EXECUTE 'GRANT USAGE ON SCHEMA setpoint TO setpoint_app, setpoint_read';
   EXECUTE 'GRANT SELECT ON ALL TABLES IN SCHEMA setpoint TO setpoint_app, setpoint_read';
-  EXECUTE 'GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA setpoint TO setpoint_app';
+  EXECUTE 'REVOKE ALL ON ALL PROCEDURES IN SCHEMA setpoint FROM PUBLIC';
+  EXECUTE 'GRANT EXECUTE ON FUNCTION setpoint.open_v1, setpoint.resolve_v1, setpoint.commit_v1, setpoint.acquire_v1, setpoint.release_v1, setpoint.register_v1, setpoint.compact_v1, setpoint.partitions_v1, setpoint.blockers_v1 TO setpoint_app';
 END $$;
 -- +goose StatementEnd

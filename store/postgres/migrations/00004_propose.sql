@@ -17,7 +17,7 @@ CREATE TABLE setpoint.proposal (
 CREATE INDEX proposal_waiting ON setpoint.proposal (id) WHERE admitted IS NULL;
 
 -- +goose StatementBegin
-CREATE FUNCTION setpoint.propose(key text, expected_revision bigint, patch json) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+CREATE FUNCTION setpoint.propose(key text, expected_revision bigint, patch json) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   number bigint;
 BEGIN
@@ -40,7 +40,7 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE FUNCTION setpoint.judge_v1(p_id bigint, p_admitted boolean, p_revision bigint, p_verdict text) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+CREATE FUNCTION setpoint.judge_v1(p_id bigint, p_admitted boolean, p_revision bigint, p_verdict text) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   UPDATE setpoint.proposal SET admitted = p_admitted, revision = p_revision, verdict = p_verdict, judged = clock_timestamp() WHERE id = p_id AND admitted IS NULL
 $$;
 -- +goose StatementEnd
