@@ -13,7 +13,7 @@ const module = "github.com/setpointhq/setpoint"
 var line = []string{
 	"lifecycle", "resource", "command", "store", "store/internal/codec", "store/internal/draft", "store/internal/feed", "store/internal/group",
 	"store/sqlite", "store/postgres", "view", "queue", "control", ".",
-	"telemetry", "api/kindsapi", "api/backupapi", "api", "server",
+	"server/location", "telemetry", "api/kindsapi", "api/backupapi", "api", "server",
 }
 
 // core are the packages that an author's program cannot do without.

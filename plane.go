@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"strconv"
 	"time"
 
 	"github.com/setpointhq/setpoint/control"
@@ -24,6 +26,10 @@ type Config struct {
 	Logger *slog.Logger
 	// Meter receives what the plane counts; package telemetry has one for Prometheus. Nil counts nothing.
 	Meter control.Meter
+	// Name tells this process from others, in leases and in messages. It need not be unique. Default: the host's name and the process number.
+	Name string
+	// LeaseTTL is how long the lease of a process that died keeps others from its work. Default 10 s, the least 100 ms.
+	LeaseTTL time.Duration
 	// Grace bounds how long a stop waits for turns and calls under way. Default 10 s.
 	Grace time.Duration
 	// NewUID and Seed replace the sources of identifiers and jitter, for simulation. Nil and 0 are random.
@@ -51,6 +57,9 @@ func New(ctx context.Context, c Config) (*Plane, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.Name == "" {
+		c.Name = processName()
+	}
 	p := &Plane{config: c, store: c.Store, registry: &resource.Registry{}}
 	if err := p.registry.Register(c.Kinds...); err != nil {
 		return nil, fmt.Errorf("setpoint: %w", err)
@@ -58,7 +67,8 @@ func New(ctx context.Context, c Config) (*Plane, error) {
 	var err error
 	if p.engine, err = control.New(control.Config{
 		Store: c.Store, Registry: p.registry, Controllers: c.Controllers, Adapters: c.Adapters,
-		Logger: c.Logger, Meter: c.Meter, NewUID: c.NewUID, Seed: c.Seed, Grace: c.Grace,
+		Logger: c.Logger, Meter: c.Meter, NewUID: c.NewUID, Seed: c.Seed, Grace: c.Grace, LeaseTTL: c.LeaseTTL,
+		Holder: c.Name + "#" + string(c.NewUID()), // a name may come again, and each run is another holder
 	}); err != nil {
 		return nil, fmt.Errorf("setpoint: %w", err)
 	}
@@ -70,6 +80,15 @@ func New(ctx context.Context, c Config) (*Plane, error) {
 		return nil, fmt.Errorf("setpoint: register kinds with the store: %w", err)
 	}
 	return p, nil
+}
+
+// processName is "host/pid".
+func processName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "/" + strconv.Itoa(os.Getpid())
 }
 
 // Run works until ctx ends, then stops gracefully: no new turn or call begins, those under way may finish for the grace

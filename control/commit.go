@@ -15,17 +15,32 @@ func (e *Engine) commit(ctx context.Context, tx store.Transaction) (store.Receip
 	tx.Fences = append(tx.Fences, store.Fence{Scope: Scope, Epoch: e.lease.Epoch})
 	r, err := e.store.Commit(ctx, tx)
 	e.meter.Commit(err)
-	e.health.committed(err)
+	if err == nil || ctx.Err() == nil {
+		e.note(err)
+	}
 	switch {
 	case err == nil:
 		e.view.Announce(r.Revision)
+	case errors.Is(err, store.ErrUnknown):
+		e.doubt.raised.Add(1)
 	case errors.Is(err, store.ErrFenced):
-		select {
-		case e.fenced <- err:
-		default: // told already
-		}
+		e.lose(err)
 	}
 	return r, err
+}
+
+// note remembers how commits go, and tells the log when that changes: one line for an outage, and not one for each object.
+func (e *Engine) note(err error) {
+	if err == nil || errors.Is(err, store.ErrConflict) {
+		e.outage.answers.Add(1)
+	}
+	began, ended := e.health.committed(err)
+	switch {
+	case began:
+		e.log.Error("commits fail; they are repeated until they succeed", "error", err)
+	case ended > 0:
+		e.log.Info("commits succeed again", "after", ended.Round(time.Millisecond))
+	}
 }
 
 // catchUp waits until the view has applied what a conflict was with, and reports whether it is worth trying again at once. read is the revision that

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 )
 
@@ -17,7 +18,7 @@ func (d *dispatcher) observe(ctx context.Context, o command.Observer) {
 	case <-ctx.Done():
 		return
 	}
-	for failures := 1; ctx.Err() == nil; failures++ {
+	for failures := 1; d.engine.keeper.await(ctx, d.engine.stopping); failures++ {
 		begun := time.Now()
 		err := d.observeOnce(ctx, o)
 		if ctx.Err() != nil {
@@ -55,6 +56,9 @@ type desk struct{ d *dispatcher }
 func (k desk) Expected(destination string) []command.Expectation {
 	return k.d.engine.view.Expected(k.d.name, destination)
 }
+
+// Epoch is that of the lease under which the engine works.
+func (k desk) Epoch() resource.Epoch { return k.d.engine.lease.Epoch }
 
 // lossBatch bounds how many losses one commit records.
 const lossBatch = 64

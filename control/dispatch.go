@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
@@ -12,7 +11,6 @@ import (
 	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/queue"
 	"github.com/setpointhq/setpoint/resource"
-	"github.com/setpointhq/setpoint/store"
 )
 
 // dispatcher delivers the commands of one adapter: one at a time per unit of order, at most policy.Concurrency at once.
@@ -91,21 +89,28 @@ func (d *dispatcher) work(ctx context.Context) {
 	}
 }
 
-// deliver makes one attempt of the oldest command of a unit that is due, and says when the unit is due again.
+// deliver makes one attempt of the oldest command of a unit that is due, and says when the unit is due again. While the lease cannot be trusted it waits: the
+// unit, and what is picked from it, are looked at afterwards.
 func (d *dispatcher) deliver(ctx context.Context, unit string) queue.Verdict {
 	if err := d.recordEarly(ctx, unit); err != nil {
 		return queue.Verdict{End: queue.Failed}
+	}
+	if !d.engine.keeper.await(ctx, d.engine.stopping) {
+		return queue.Verdict{End: queue.Waiting}
 	}
 	c, next := d.pick(unit)
 	if c == nil {
 		return queue.Verdict{End: queue.Succeeded, Due: next}
 	}
-	result := d.attempt(ctx, *c)
+	result, sent := d.attempt(ctx, *c)
+	if !sent {
+		return queue.Verdict{End: queue.Waiting, Due: time.Now()}
+	}
 	if ctx.Err() != nil && result.Outcome == command.OutcomeUnknown {
 		return queue.Verdict{End: queue.Waiting} // cut off by a stop; the row is as it was, and is sent again with its token
 	}
 	if err := d.settle(ctx, *c, result); err != nil {
-		if !errors.Is(err, store.ErrClosed) && ctx.Err() == nil {
+		if !told(err) && ctx.Err() == nil {
 			d.engine.log.Error("a command's result could not be committed; it is sent again with the same token",
 				"adapter", d.name, "key", c.Key, "token", c.Token, "error", err)
 		}
@@ -148,8 +153,9 @@ func (d *dispatcher) pick(unit string) (due *command.Command, next time.Time) {
 // overtime is how long an adapter may take to notice that its call's deadline has passed, before it is reported as stuck.
 const overtime = 5 * time.Second
 
-// attempt asks the subsystem once: what became of the token, when an earlier attempt may have reached it and it can be asked, and then to do it.
-func (d *dispatcher) attempt(ctx context.Context, c command.Command) command.Result {
+// attempt asks the subsystem once: what became of the token, when an earlier attempt may have reached it and it can be asked, and then to do it. It
+// reports whether there was an attempt: none is begun without trust in the lease.
+func (d *dispatcher) attempt(ctx context.Context, c command.Command) (r command.Result, sent bool) {
 	call := command.Call{
 		Token: c.Token, Epoch: d.engine.lease.Epoch, Intent: c.Intent, Key: c.Key, Destination: c.Destination,
 		Request: c.Request, Previous: c.Result, Handle: c.Handle, Attempt: c.Attempt + 1, Object: c.Object,
@@ -159,9 +165,10 @@ func (d *dispatcher) attempt(ctx context.Context, c command.Command) command.Res
 	defer d.crew.watch(d.policy.Timeout+overtime, "a call with key "+c.Key, &c.Object)()
 	expired := !c.Deadline.IsZero() && !d.engine.now().Before(c.Deadline)
 	begun := time.Now()
-	r := d.ask(limited, call, d.begin(&c), expired)
-	d.engine.meter.Call(string(d.name), string(r.Outcome), time.Since(begun))
-	return r
+	if r, sent = d.ask(limited, call, d.begin(&c), expired); sent {
+		d.engine.meter.Call(string(d.name), string(r.Outcome), time.Since(begun))
+	}
+	return r, sent
 }
 
 // begin notes that an attempt of a command begins, and reports whether an earlier one may have reached the subsystem without its end being
@@ -174,84 +181,28 @@ func (d *dispatcher) begin(c *command.Command) (doubtful bool) {
 	return doubtful
 }
 
-func (d *dispatcher) ask(ctx context.Context, call command.Call, doubtful, expired bool) (r command.Result) {
+// ask makes the calls of an attempt. A look-up may take long: whether the lease can still be trusted is asked again after it.
+func (d *dispatcher) ask(ctx context.Context, call command.Call, doubtful, expired bool) (r command.Result, sent bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			d.engine.log.Error("panic in an adapter", "adapter", d.name, "key", call.Key, "panic", p, "stack", string(debug.Stack()))
-			r = command.Result{Outcome: command.OutcomeUnknown, Class: command.Ambiguous, Message: fmt.Sprintf("panic in adapter %s: %v", d.name, p)}
+			r, sent = command.Result{Outcome: command.OutcomeUnknown, Class: command.Ambiguous, Message: fmt.Sprintf("panic in adapter %s: %v", d.name, p)}, true
 		}
 	}()
 	if l, ok := d.adapter.(command.LookUp); ok && doubtful {
 		r, known, err := l.LookUp(ctx, call)
 		if err != nil {
-			return command.Result{Outcome: command.OutcomeUnknown, Class: command.Ambiguous, Message: "look-up: " + err.Error()}
+			return command.Result{Outcome: command.OutcomeUnknown, Class: command.Ambiguous, Message: "look-up: " + err.Error()}, true
 		}
 		if known {
-			return r
+			return r, true
 		}
 	}
 	if expired {
-		return command.Result{Outcome: command.OutcomeRefused, Class: command.Terminal, Message: "its deadline passed before it was done"}
+		return command.Result{Outcome: command.OutcomeRefused, Class: command.Terminal, Message: "its deadline passed before it was done"}, true
 	}
-	return d.adapter.Do(ctx, call)
-}
-
-// settle commits what an attempt came to, in one commit with the owner's next turn where nobody else is at work on it.
-func (d *dispatcher) settle(ctx context.Context, c command.Command, r command.Result) error {
-	next, event := d.after(c, r)
-	l := d.engine.loops[c.Controller]
-	if l != nil && event == nil {
-		if item, free := l.queue.TryAcquire(c.Object); free {
-			l.queue.Done(item.Key, l.turn(ctx, job{key: item.Key, result: &next, crew: d.crew}))
-		}
+	if trusted, _ := d.engine.keeper.trusted(); !trusted {
+		return command.Result{}, false
 	}
-	return d.record(ctx, next, event)
-}
-
-// record commits a result by itself, unless a turn has taken it along or a newer wish has replaced the command.
-func (d *dispatcher) record(ctx context.Context, c command.Command, event *store.Event) error {
-	for range conflictLimit {
-		snapshot := d.engine.view.Snapshot()
-		read, pending := snapshot.Revision(), current(snapshot, &c)
-		snapshot.Close()
-		if !pending {
-			return nil
-		}
-		tx := store.Transaction{
-			Writer:   store.Writer{Name: "adapter/" + string(d.name)},
-			Cause:    store.Cause{Text: "result of " + c.Slot.String()},
-			Commands: []store.CommandWrite{{Expect: c.Revision, Command: c}},
-		}
-		if event != nil {
-			tx.Events = []store.Event{*event}
-		}
-		receipt, err := d.engine.commit(ctx, tx)
-		switch {
-		case err == nil:
-			return d.engine.view.WaitFor(ctx, receipt.Revision)
-		case errors.Is(err, store.ErrTooLarge) && len(c.Result) > 0:
-			c, event = d.oversized(c)
-		case !errors.Is(err, store.ErrConflict) || !d.engine.catchUp(ctx, err, read):
-			return err
-		}
-	}
-	return store.ErrConflict
-}
-
-// oversized is a command whose answer the store does not take: it is paused, since sending it again would bring the same answer.
-func (d *dispatcher) oversized(c command.Command) (command.Command, *store.Event) {
-	c.Message = fmt.Sprintf("its answer of %d bytes is more than the store takes; make the adapter answer less", len(c.Result))
-	c.Phase, c.Class, c.Result = command.Refused, command.Terminal, nil
-	return c, d.event(c, "CommandRefused")
-}
-
-// current reports whether the row that a result is for is still the one in the snapshot: the same intent, not yet settled
-// since the attempt began.
-func current(s snapshotReader, c *command.Command) bool {
-	row, ok := s.Command(c.Slot)
-	return ok && row.Token == c.Token && row.Revision == c.Revision
-}
-
-type snapshotReader interface {
-	Command(command.Slot) (*command.Command, bool)
+	return d.adapter.Do(ctx, call), true
 }

@@ -56,6 +56,20 @@
 // no longer holds, the owner's turn asks again under a higher intent, so that the repair is not answered "done already"; one that keeps
 // failing is repaired ever more slowly.
 //
+// # Lease
+//
+// One process at a time works; it holds the lease [Scope] and renews it. Another engine on the same store waits, and has the lease when the first has
+// stopped, or within a second after the lease of one that died has run out. When an engine cannot renew, it goes on until the lease might be another's, less a
+// margin, by its own clock; then it begins no call until it has renewed. Turns go on all the while: each commit compares the epoch. When nobody took
+// the lease meanwhile, the epoch is still the same, and an outage longer than the lease costs nothing that was under way.
+//
+// # Outage
+//
+// While the database is away, each worker keeps what it is at and repeats the commit, ever more slowly: the load is that of the workers, not that of the
+// objects. The result of a call is kept until it is committed, and meanwhile its worker calls nothing. When nobody knows whether a commit was made, nothing
+// more is decided before the view shows it, or shows a later one without it. A feed that breaks is opened again where it was, or the
+// database is scanned.
+//
 // # Deletion
 //
 // Deletion is asked for once and never taken back. The driver holds each of its objects from birth, a further controller those for which it has
@@ -66,8 +80,8 @@
 // # What is promised
 //
 //   - One turn at a time per controller and object; what is added during a turn is answered by a later one.
-//   - What a turn decided is committed whole or not at all, by the process that has the lease and by no other. An engine that has lost its
-//     lease stops, with an error.
+//   - What a turn decided is committed whole or not at all, by the process that has the lease and by no other. An engine whose lease another has
+//     taken stops, with an error.
 //   - A command that was committed is sent until it is settled, replaced or paused, across restarts. A result is taken for the wish it
 //     answers, and no other.
 //   - At rest nothing runs and nothing is written. A failing object is repeated with backoff to a cap, and no time that an author names

@@ -22,10 +22,14 @@ type Config struct {
 	Registry    *resource.Registry
 	Controllers []Controller
 	Adapters    []AdapterConfig
-	// Holder names this process in the lease. It must differ from that of every other process.
+	// Holder names this run of this process in the lease, to people and to the store. It must differ from that of every other process, and of every
+	// earlier run of this one, which the store would take for the same. The default is a new identifier.
 	Holder string
-	Logger *slog.Logger
-	Meter  Meter
+	// LeaseTTL is how long the lease of a process that died keeps others from its work. It is renewed every 3/10 of it; when that has not
+	// succeeded for 9/10, no call to a subsystem is begun. The default is 10 s, the least 100 ms.
+	LeaseTTL time.Duration
+	Logger   *slog.Logger
+	Meter    Meter
 	// NewUID makes identifiers, Seed starts the generators of jitter: seams for simulation.
 	NewUID func() resource.UID
 	Seed   uint64
@@ -43,10 +47,6 @@ type AdapterConfig struct {
 // Scope is the lease that the engine holds while it runs; every commit of a turn is fenced with its epoch, and every call carries it.
 const Scope store.Scope = "plane"
 
-// leaseTerm is for engines whose store admits one process (SQLite's file lock): the store expires the leases of dead
-// processes when it is opened, so nothing needs renewing.
-const leaseTerm = 10 * 365 * 24 * time.Hour
-
 // Engine runs controllers and delivers commands over one store. Make it with [New], run it with [Engine.Run].
 type Engine struct {
 	store    store.Store
@@ -61,12 +61,16 @@ type Engine struct {
 	byKind      map[resource.KindID][]*loop
 	dispatchers map[command.AdapterName]*dispatcher
 	subs        *subscriptions
-	lease       store.Lease
+	keeper      *keeper
+	lease       store.Lease // set before anything works
+	outage      outage
+	doubt       doubt
 
-	ready   chan struct{}
-	fenced  chan error // the first commit that was refused because another process has the lease
-	health  health
-	workers sync.WaitGroup
+	ready    chan struct{}
+	stopping chan struct{} // closed when nothing new is to be begun
+	fenced   chan error    // how it became known that another process has the lease
+	health   health
+	workers  sync.WaitGroup
 }
 
 // New checks how the parts fit together. It starts nothing.
@@ -86,13 +90,23 @@ func New(c Config) (*Engine, error) {
 	if c.Holder == "" {
 		c.Holder = string(c.NewUID())
 	}
+	if c.LeaseTTL == 0 {
+		c.LeaseTTL = defaultTTL
+	}
+	if c.LeaseTTL < leastTTL {
+		return nil, fmt.Errorf("engine: LeaseTTL is %s; the least is %s", c.LeaseTTL, leastTTL)
+	}
 	e := &Engine{
 		store: c.Store, registry: c.Registry, view: view.New(), log: c.Logger, meter: c.Meter, newUID: c.NewUID, config: c,
 		loops: map[string]*loop{}, byKind: map[resource.KindID][]*loop{}, dispatchers: map[command.AdapterName]*dispatcher{},
-		subs: newSubscriptions(), ready: make(chan struct{}), fenced: make(chan error, 1),
+		subs: newSubscriptions(), ready: make(chan struct{}), stopping: make(chan struct{}), fenced: make(chan error, 1),
 	}
 	random := rand.New(rand.NewPCG(c.Seed, 0x5e7))
-	return e, errors.Join(e.addControllers(random), e.addAdapters(random))
+	err := errors.Join(e.addControllers(random), e.addAdapters(random))
+	e.keeper = newKeeper(&e.config, rand.New(rand.NewPCG(random.Uint64(), random.Uint64())))
+	e.outage.random = rand.New(rand.NewPCG(random.Uint64(), random.Uint64()))
+	e.doubt.asking = make(chan struct{}, 1)
+	return e, err
 }
 
 func (e *Engine) addControllers(random *rand.Rand) error {
@@ -165,29 +179,39 @@ func (e *Engine) View() *view.View { return e.view }
 func (e *Engine) Ready() <-chan struct{} { return e.ready }
 
 // Run takes the lease, loads what exists, and works until ctx ends; then it lets turns and calls under way finish, for at most
-// Config.Grace, and gives the lease up. It returns nil after a stop that was asked for. It ends by itself, with an error, when the store was
-// closed and when another process has taken the lease (store.ErrFenced): it is not the owner any more, and the only safe thing to do is nothing.
-// It may be called once.
+// Config.Grace, and gives the lease up. While another process has the lease, or the store cannot be reached, it waits, which [Engine.Working]
+// tells. It returns nil after a stop that was asked for, or why the lease could not be given up and has to run out. It ends by itself, with an
+// error, when the store was closed and when another process has taken the lease (store.ErrFenced): it is not the owner any more, and the only safe
+// thing to do is nothing. It may be called once.
 func (e *Engine) Run(ctx context.Context) error {
-	lease, err := e.store.Acquire(ctx, Scope, e.config.Holder, leaseTerm)
-	if err != nil {
-		return fmt.Errorf("engine: acquire lease %s: %w", Scope, err)
+	lease, err := e.keeper.acquire(ctx)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil
+	case err != nil:
+		return fmt.Errorf("engine: %w", err)
 	}
 	e.lease = lease
-	// Calls and the feed outlive ctx, so that what is under way can finish.
+	// Calls, the feed and the lease outlive ctx, so that what is under way can finish.
 	observers, cancelObservers := context.WithCancel(ctx)
 	defer cancelObservers()
 	calls, cancelCalls := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelCalls()
-	feed, cancelFeed := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancelFeed()
+	background, cancelBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelBackground()
 
 	var fed, lost error
+	var both sync.WaitGroup
 	feedEnded := make(chan struct{})
-	go func() {
+	both.Go(func() {
 		defer close(feedEnded)
-		fed = e.feed(feed)
-	}()
+		fed = e.feed(background)
+	})
+	both.Go(func() {
+		if err := e.keeper.keep(background, lease); err != nil {
+			e.lose(err)
+		}
+	})
 	e.start(observers, calls)
 	select {
 	case <-ctx.Done():
@@ -197,11 +221,20 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	cancelObservers()
 	e.stop(cancelCalls)
-	cancelFeed()
-	<-feedEnded
+	cancelBackground()
+	both.Wait()
 	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.config.Grace)
 	defer cancel()
-	return errors.Join(lost, fed, e.store.Release(release, lease))
+	return errors.Join(lost, fed, e.keeper.release(release))
+}
+
+// lose notes that another process has the lease, which ends Run.
+func (e *Engine) lose(err error) {
+	e.health.lose()
+	select {
+	case e.fenced <- err:
+	default: // told already
+	}
 }
 
 // start runs the workers of every loop and dispatcher, and the observers. Turns wait for the view to be loaded by having no
@@ -229,6 +262,7 @@ func (e *Engine) spawn(f func()) {
 
 // stop closes the queues, so that no work begins, waits for what is under way, and cancels the calls that take too long.
 func (e *Engine) stop(cancelCalls context.CancelFunc) {
+	close(e.stopping)
 	for _, l := range e.loops {
 		l.queue.Close()
 	}

@@ -21,19 +21,40 @@ type health struct {
 	fenced   bool
 }
 
-func (h *health) committed(err error) {
+// committed notes how a commit ended, and reports since when it had been otherwise: began is set by the first that fails, and ended, with the time for which they
+// had been failing, by the first that succeeds again.
+func (h *health) committed(err error) (began bool, ended time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
 	case err == nil || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrRule) || errors.Is(err, store.ErrTooLarge):
+		if !h.failing.IsZero() {
+			ended = max(time.Since(h.failing), 1)
+		}
 		h.failing, h.lastFail = time.Time{}, nil
 	default:
-		if h.failing.IsZero() {
+		if began = h.failing.IsZero(); began {
 			h.failing = time.Now()
 		}
 		h.lastFail = err
-		h.fenced = h.fenced || errors.Is(err, store.ErrFenced)
 	}
+	return began, ended
+}
+
+// failingFor is how long no commit has succeeded, 0 when the last one has.
+func (h *health) failingFor() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.failing.IsZero() {
+		return 0
+	}
+	return time.Since(h.failing)
+}
+
+func (h *health) lose() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.fenced = true
 }
 
 // feedPatience is how far the view may fall behind before the engine calls itself not ready.
@@ -42,10 +63,13 @@ const feedPatience = 10 * time.Second
 // commitPatience is how long commits may fail before the engine calls itself not ready, and then not alive.
 const commitPatience = 30 * time.Second
 
-// Working says whether the engine is doing its work, as opposed to merely running: the view loaded and following, commits
+// Working says whether the engine is doing its work, as opposed to merely running: the lease held and renewed, the view loaded and following, commits
 // succeeding, workers moving. The error lists all that is wrong; nil is well.
 func (e *Engine) Working() error {
 	var problems []error
+	if err := e.keeper.problem(); err != nil {
+		problems = append(problems, err)
+	}
 	select {
 	case <-e.ready:
 	default:
@@ -82,7 +106,7 @@ func (e *Engine) crews() []*crew {
 }
 
 // Alive says whether restarting the process would help: workers that cannot be replaced any more, a lease that was lost, or commits that have
-// failed for long. A process that waits for its database is alive.
+// failed for long. A process that waits for its database, or for the lease, is alive.
 func (e *Engine) Alive() error {
 	var problems []error
 	for _, c := range e.crews() {

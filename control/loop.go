@@ -58,29 +58,48 @@ type job struct {
 // conflictLimit is how often a turn is run again at once after a conflict, before it has to queue again.
 const conflictLimit = 8
 
+// turnPatience is how often a turn is run again while the database answers nobody, before its worker looks at another key: it may be this one's trouble.
+const turnPatience = 2
+
 // turn runs the controller for one key until its transaction is committed or nothing is to be committed.
 func (l *loop) turn(ctx context.Context, j job) queue.Verdict {
 	begun := time.Now()
-	for range conflictLimit {
-		verdict, again := l.once(ctx, j, begun)
-		if !again {
+	patience := l.engine.patience(0, turnPatience)
+	for conflicts := 0; conflicts < conflictLimit; {
+		verdict, next := l.once(ctx, j, begun)
+		switch {
+		case next == anew:
+			conflicts++
+		case next == over, !patience.wait(ctx, l.engine.stopping):
 			return verdict
 		}
 	}
 	return queue.Verdict{End: queue.Failed}
 }
 
-// once runs the controller against the view as it is now. again asks for another run on a newer view.
-func (l *loop) once(ctx context.Context, j job, begun time.Time) (verdict queue.Verdict, again bool) {
+// next says how a turn goes on after one run.
+type next uint8
+
+const (
+	over  next = iota // the verdict holds
+	anew              // another run, on a newer view
+	later             // another run, when the database may be back
+)
+
+// once runs the controller against the view as it is now.
+func (l *loop) once(ctx context.Context, j job, begun time.Time) (queue.Verdict, next) {
+	if err := l.engine.settle(ctx); err != nil {
+		return l.failed(ctx, j.key, 0, err)
+	}
 	snapshot := l.engine.view.Snapshot()
 	defer snapshot.Close()
 	stored, ok := snapshot.Get(j.key)
 	if !ok {
 		l.engine.subs.set(subscriber{l, j.key}, dependencies{}, 0)
-		return queue.Verdict{End: queue.Succeeded}, false
+		return queue.Verdict{End: queue.Succeeded}, over
 	}
 	if j.result != nil && !current(snapshot, j.result) {
-		return queue.Verdict{End: queue.Waiting, Due: begun}, false
+		return queue.Verdict{End: queue.Waiting, Due: begun}, over
 	}
 	t := newTurn(l.engine, l.Controller, snapshot, stored, j.result)
 	tx, outcome := l.compute(t, j.crew)
@@ -91,13 +110,13 @@ func (l *loop) once(ctx context.Context, j job, begun time.Time) (verdict queue.
 		err = l.write(ctx, tx)
 	}
 	if err != nil {
-		return l.failed(ctx, t, err)
+		return l.failed(ctx, j.key, snapshot.Revision(), err)
 	}
 	l.engine.meter.Turn(l.name, outcome.kind.String(), string(outcome.class), time.Since(begun))
 	if missed {
 		l.queue.Add(j.key, queue.Wake{Change: true})
 	}
-	return l.verdict(t, outcome), false
+	return l.verdict(t, outcome), over
 }
 
 // compute runs the author's function and makes the transaction of what it staged, unless the rules of the kind forbid it (C7).
@@ -200,16 +219,21 @@ func (l *loop) write(ctx context.Context, tx store.Transaction) error {
 	return l.engine.view.WaitFor(ctx, receipt.Revision)
 }
 
-// failed decides what a commit that failed asks for.
-func (l *loop) failed(ctx context.Context, t *Turn, err error) (verdict queue.Verdict, again bool) {
-	if errors.Is(err, store.ErrConflict) {
+// failed decides what a commit that failed asks for. read is the revision of the view that the turn has seen, 0 when it has not begun.
+func (l *loop) failed(ctx context.Context, key resource.Key, read resource.Revision, err error) (verdict queue.Verdict, _ next) {
+	verdict.End = queue.Failed
+	switch {
+	case errors.Is(err, store.ErrConflict):
 		l.engine.meter.Conflict(l.name)
-		return queue.Verdict{End: queue.Failed}, l.engine.catchUp(ctx, err, t.Revision())
+		if l.engine.catchUp(ctx, err, read) {
+			return verdict, anew
+		}
+	case away(err):
+		return verdict, later
+	case ctx.Err() == nil && !told(err):
+		l.engine.log.Error("a turn could not be committed", "controller", l.name, "object", key.String(), "revision", uint64(read), "error", err)
 	}
-	if ctx.Err() == nil && !errors.Is(err, store.ErrClosed) {
-		t.Logger().Error("a turn could not be committed", "error", err)
-	}
-	return queue.Verdict{End: queue.Failed}, false
+	return verdict, over
 }
 
 // soonest is the least time before a turn that nothing but a timer asks for, whatever moment the author named: a turn that says "look again, a

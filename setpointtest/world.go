@@ -73,7 +73,7 @@ func (w *World) Start() {
 // config assembles a plane with the tap between it and everything else.
 func (w *World) config() setpoint.Config {
 	c := setpoint.Config{
-		Store: w.tap, Kinds: w.setup.Kinds, Controllers: w.setup.Controllers, Seed: w.setup.Seed + 1, Grace: time.Second,
+		Store: w.tap, Kinds: w.setup.Kinds, Controllers: w.setup.Controllers, Seed: w.setup.Seed + 1, Grace: time.Second, Name: "world", LeaseTTL: time.Hour,
 		NewUID: func() resource.UID { return resource.UID(fmt.Sprintf("uid-%06d", w.uids.Add(1))) },
 	}
 	for name, a := range w.setup.Adapters {

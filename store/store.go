@@ -46,7 +46,8 @@ type Store interface {
 	Register(ctx context.Context, kinds []Rules) error
 
 	// Commit applies a transaction whole, or not at all. Concurrent commits share one database transaction (group commit), each succeeding
-	// or failing alone. The errors are *[CommitError], which say which write failed and why.
+	// or failing alone. The errors are *[CommitError], which say which write failed and why. A transaction without writes is judged and changes nothing; its receipt has the
+	// newest revision, and no earlier commit whose outcome was unknown can be written after it: it tells what became of them.
 	Commit(ctx context.Context, tx Transaction) (Receipt, error)
 
 	// Scan calls visit with everything that exists, in batches, all of one moment, and returns its revision. The

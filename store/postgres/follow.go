@@ -383,7 +383,19 @@ func (s *Store) readFeed(ctx context.Context, after, to resource.Revision) ([]st
 	return batches, err
 }
 
-// Watch streams the commits after a revision.
+// Watch streams the commits after a revision. One that this process has not read yet is waited for, if the database has it.
 func (s *Store) Watch(ctx context.Context, from resource.Revision) (store.Stream, error) {
+	if from > s.feed.Revision() {
+		err := s.reading(ctx, func(ctx context.Context) error {
+			var last int64
+			if err := s.pool.QueryRow(ctx, "SELECT revision FROM setpoint.counter").Scan(&last); err != nil || from > resource.Revision(last) {
+				return err
+			}
+			return s.follower.await(ctx, from)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("watch from revision %d: %w", from, err)
+		}
+	}
 	return s.feed.Watch(ctx, from)
 }
