@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 	"github.com/setpointhq/setpoint/store/internal/draft"
@@ -20,7 +19,7 @@ import (
 	"github.com/setpointhq/setpoint/store/internal/group"
 )
 
-// committer owns the one session that commits. All of it is touched by the goroutine of run only.
+// committer owns the one session that commits. All of it is touched by the goroutine of run only; a composer beside it puts the next group together.
 type committer struct {
 	store *Store
 	queue *group.Queue
@@ -31,11 +30,10 @@ type committer struct {
 	doubt *doubt
 	// resolved counts the groups whose outcome was found out.
 	resolved int
-	// deferred are members that touch what others of their group do: they come into the next one.
-	deferred []*group.Member
-	// sheet is what groups are laid out on, one after the other.
-	sheet sheet
-	done  chan struct{}
+	// parcel is the group under way, as it was composed; again is what a part of it is laid out on.
+	parcel *parcel
+	again  sheet
+	done   chan struct{}
 }
 
 func newCommitter(s *Store) *committer {
@@ -54,126 +52,25 @@ func (s *Store) Commit(ctx context.Context, tx store.Transaction) (store.Receipt
 	return s.committer.queue.Commit(ctx, d)
 }
 
-// run is the committer's life.
+// run is the committer's life: it sends what is composed meanwhile (compose.go).
 func (c *committer) run() {
 	defer close(c.done)
-	defer func() { c.queue.End(c.deferred); c.store.drop(c.conn) }()
-	crowded := false
-	for !c.queue.Stopping() {
-		var members []*group.Member
-		if crowded {
-			// Those who were just answered get a chance to come back: larger groups cost less.
-			runtime.Gosched()
-		}
-		switch deferred := len(c.deferred); {
-		case deferred == 0:
-			select {
-			case <-c.queue.Stopped():
-				return
-			case m := <-c.queue.Urgent:
-				members = c.queue.Draw(m, nil)
-			case m := <-c.queue.Normal:
-				members = c.queue.Draw(nil, m)
-			}
-		case deferred < c.store.options.GroupMax: // more would only wait here instead of in the queue, which has a bound
-			members = c.queue.Draw(nil, nil)
-		}
-		if members = c.compose(members); len(members) > 0 {
-			c.commit(members)
-		}
-		crowded = len(members) > 1
+	k := newComposer(c.queue, c.store.options.GroupMax)
+	var composing sync.WaitGroup
+	composing.Go(k.run)
+	for p := range k.ready {
+		c.commit(p)
+		k.free <- p
 	}
+	composing.Wait()
+	c.store.drop(c.conn)
+	c.queue.End(k.left)
 }
-
-// groupBytes bounds what is sent at once, unless one transaction alone is larger.
-const groupBytes = 8 << 20
-
-// compose takes from those who wait as many as touch different things: the function judges all of a group against what was there before it. The
-// others stay in their order.
-func (c *committer) compose(drawn []*group.Member) []*group.Member {
-	wait := append(c.deferred, drawn...)
-	c.deferred = nil
-	members := make([]*group.Member, 0, len(wait))
-	claims, bytes := newClaims(), 0
-	for _, m := range wait {
-		full := len(members) >= c.store.options.GroupMax || len(members) > 0 && bytes+m.Draft.Bytes > groupBytes
-		if !claims.add(m.Draft) || full {
-			c.deferred = append(c.deferred, m)
-			continue
-		}
-		members = append(members, m)
-		bytes += m.Draft.Bytes
-	}
-	return members
-}
-
-// claims are what the members of a group touch.
-type claims struct {
-	// objects that are written (true), or only relied on.
-	objects map[resource.Key]bool
-	slots   map[command.Slot]bool
-	signals map[store.SignalID]bool
-	timers  map[timerClaim]bool
-}
-
-type timerClaim struct {
-	uid        resource.UID
-	controller string
-}
-
-func newClaims() *claims {
-	return &claims{map[resource.Key]bool{}, map[command.Slot]bool{}, map[store.SignalID]bool{}, map[timerClaim]bool{}}
-}
-
-// add claims what a draft touches, and reports whether nobody else does. Also a draft that has to wait keeps its claims: what comes after it must not overtake it.
-func (c *claims) add(d *draft.Draft) bool {
-	alone := true
-	for i := range d.Tx.Objects {
-		key := draft.KeyOf(&d.Tx.Objects[i])
-		if _, taken := c.objects[key]; taken {
-			alone = false
-		}
-		c.objects[key] = true
-	}
-	rely := func(key resource.Key) {
-		if written, taken := c.objects[key]; taken && written {
-			alone = alone && d.Writes(key)
-		} else {
-			c.objects[key] = false
-		}
-	}
-	for i := range d.Tx.Reads {
-		rely(d.Tx.Reads[i].Key)
-	}
-	for i := range d.Tx.Commands {
-		rely(d.Tx.Commands[i].Command.Object)
-		alone = claim(c.slots, d.Tx.Commands[i].Command.Slot) && alone
-	}
-	for _, id := range d.Tx.Consume {
-		alone = claim(c.signals, id) && alone
-	}
-	for i := range d.Batch.Raised {
-		rely(d.Batch.Raised[i].Object)
-	}
-	for i := range d.Batch.Timers {
-		t := &d.Batch.Timers[i]
-		rely(t.Object)
-		alone = claim(c.timers, timerClaim{t.UID, t.Controller}) && alone
-	}
-	return alone
-}
-
-func claim[T comparable](claims map[T]bool, v T) bool {
-	taken := claims[v]
-	claims[v] = true
-	return !taken
-}
-
-// mostDoubts bounds how often a group is sent again because its connection ended: one that brings down the server must not do so for ever.
-const mostDoubts = 5
 
 // commit sees a group through: it is answered when this returns.
-func (c *committer) commit(members []*group.Member) {
+func (c *committer) commit(p *parcel) {
+	members := p.members
+	c.parcel = p
 	last := errors.New("the members of a group were answered one by one")
 	for doubts := 0; len(members) > 0 && doubts <= mostDoubts; doubts++ {
 		var resolved bool
@@ -283,12 +180,7 @@ func (c *committer) prepare(ctx context.Context, conn *pgx.Conn) error {
 
 // attempt sends a group. It answers those it can, and returns the others to be sent again, with the reason.
 func (c *committer) attempt(members []*group.Member, singly bool) ([]*group.Member, error) {
-	s, bytes := &c.sheet, 0
-	s.reset()
-	for _, m := range members {
-		s.add(m.Draft)
-		bytes += len(m.Draft.Body)
-	}
+	s := c.layOut(members)
 	began := time.Now()
 	after := c.store.feed.Revision() // what is committed now comes after it, wherever the feed is when an answer is missed
 	ctx, cancel := context.WithTimeout(context.Background(), c.store.options.StatementTimeout+connectTimeout)
@@ -298,7 +190,7 @@ func (c *committer) attempt(members []*group.Member, singly bool) ([]*group.Memb
 	cancel()
 	first := c.next
 	c.next += int64(len(members))
-	stats := store.GroupStats{Members: len(members), Singly: singly, Statements: 1, Bytes: uint64(bytes), Duration: time.Since(began)}
+	stats := store.GroupStats{Members: len(members), Singly: singly, Statements: 1, Bytes: uint64(s.bytes), Duration: time.Since(began)}
 	c.store.statements.Add(1)
 	if err == nil {
 		c.deliver(members, &v, &stats)
@@ -307,6 +199,18 @@ func (c *committer) attempt(members []*group.Member, singly bool) ([]*group.Memb
 	}
 	c.observe(stats)
 	return c.failed(members, &doubt{first: first, last: c.next - 1, after: after, cause: err}, err)
+}
+
+// layOut returns the columns of a group: those that it was composed with, unless it is a part of that group only.
+func (c *committer) layOut(members []*group.Member) *sheet {
+	if len(members) == len(c.parcel.members) {
+		return &c.parcel.sheet
+	}
+	c.again.reset()
+	for _, m := range members {
+		c.again.add(m.Draft)
+	}
+	return &c.again
 }
 
 func (c *committer) observe(g store.GroupStats) {

@@ -187,12 +187,14 @@ var elements = [columnCount]uint32{
 // sheet is a group laid out in columns.
 type sheet struct {
 	members int
+	// bytes is about how much is on it.
+	bytes   int
 	columns [columnCount]column
 }
 
 // reset makes room for another group, in the memory of the last one.
 func (s *sheet) reset() {
-	s.members = 0
+	s.members, s.bytes = 0, 0
 	for i := range s.columns {
 		s.columns[i].reset()
 	}
@@ -201,6 +203,7 @@ func (s *sheet) reset() {
 // add appends a transaction.
 func (s *sheet) add(d *draft.Draft) {
 	s.members++
+	s.bytes += d.Bytes
 	c, n := &s.columns, s.members
 	tx := &d.Tx
 	c[memberBody].bytes(d.Body)

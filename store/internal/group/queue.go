@@ -36,7 +36,7 @@ func (m *Member) Answer(a Answer) { m.answer <- a }
 
 // Queue is where members wait. It is bounded: more committers wait at the door.
 type Queue struct {
-	// Urgent and Normal are the lanes. A member that comes out of them is to be taken with [Queue.Draw].
+	// Urgent and Normal are the lanes. A member that comes out of them is to be taken, with [Queue.Draw] or [Member.Take].
 	Urgent, Normal chan *Member
 	limit          int
 	stop           chan struct{}
@@ -64,8 +64,11 @@ func (q *Queue) Draw(urgent, normal *Member) []*Member {
 	return drain(group, q.Normal, q.limit)
 }
 
+// Take claims a member that came out of a lane: false says that its committer has withdrawn it.
+func (m *Member) Take() bool { return m.state.CompareAndSwap(waiting, taken) }
+
 func take(group []*Member, m *Member) []*Member {
-	if m != nil && m.state.CompareAndSwap(waiting, taken) {
+	if m != nil && m.Take() {
 		group = append(group, m)
 	}
 	return group
