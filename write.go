@@ -58,7 +58,7 @@ func (p *Plane) Create(ctx context.Context, by string, o *Object, dryRun bool) (
 	if _, taken := p.View().Get(o.Key); taken {
 		return nil, fmt.Errorf("create %s: %w", o.Key, ErrExists)
 	}
-	stored, err := p.put(ctx, by, "create", dryRun, store.ObjectWrite{Object: o, Reason: "Created"})
+	stored, err := p.put(ctx, write{by: by, why: "create", dryRun: dryRun}, store.ObjectWrite{Object: o, Reason: "Created"})
 	if errors.Is(err, store.ErrConflict) {
 		return nil, fmt.Errorf("create %s: %w", o.Key, ErrExists)
 	}
@@ -71,19 +71,24 @@ func (p *Plane) Create(ctx context.Context, by string, o *Object, dryRun bool) (
 // take them away, and answers for what is left outside. A write that changes nothing, or only the spelling of the JSON, keeps the
 // revision. It fails with change's own error, store.ErrNotFound, *resource.Invalid, or *store.CommitError.
 func (p *Plane) Update(ctx context.Context, by string, key Key, change Change, dryRun bool) (*Object, error) {
-	return p.modify(ctx, by, key, dryRun, func(def *Definition, have *Object) (*Object, error) {
+	return p.modify(ctx, write{by: by, why: "write", dryRun: dryRun}, key, p.accepting(change))
+}
+
+// accepting is a change by a writer from outside, with what is not the writer's as it was.
+func (p *Plane) accepting(change Change) func(*Definition, *Object) (*Object, error) {
+	return func(def *Definition, have *Object) (*Object, error) {
 		next, err := change(have)
 		if err != nil || next == have {
 			return have, err
 		}
 		return p.accept(def, have, next), nil
-	})
+	}
 }
 
 // Delete asks for deletion: at once for an object that nobody holds, otherwise when its last finalizer is removed. removed says which.
 // Asking again changes nothing. It fails with ErrPrecondition, store.ErrNotFound, or *store.CommitError.
 func (p *Plane) Delete(ctx context.Context, by string, key Key, pre Preconditions, dryRun bool) (o *Object, removed bool, err error) {
-	o, err = p.modify(ctx, by, key, dryRun, func(def *Definition, have *Object) (*Object, error) {
+	o, err = p.modify(ctx, write{by: by, why: "write", dryRun: dryRun}, key, func(def *Definition, have *Object) (*Object, error) {
 		switch {
 		case pre.UID != "" && pre.UID != have.UID:
 			return nil, fmt.Errorf("delete %s: %w: its UID is %s, not %s", key, ErrPrecondition, have.UID, pre.UID)
@@ -152,7 +157,7 @@ func (p *Plane) begin(ctx context.Context, key Key) (*Definition, error) {
 }
 
 // modify is read, change, check, write, on the latest version until no other writer interferes.
-func (p *Plane) modify(ctx context.Context, by string, key Key, dryRun bool, change func(*Definition, *Object) (*Object, error)) (*Object, error) {
+func (p *Plane) modify(ctx context.Context, w write, key Key, change func(*Definition, *Object) (*Object, error)) (*Object, error) {
 	def, err := p.begin(ctx, key)
 	if err != nil {
 		return nil, err
@@ -176,7 +181,7 @@ func (p *Plane) modify(ctx context.Context, by string, key Key, dryRun bool, cha
 		if same(have, next) {
 			return have, nil
 		}
-		stored, err := p.put(ctx, by, "write", dryRun, store.ObjectWrite{Expect: have.Revision, Object: next, Reason: "Requested", Gone: gone(def, next)})
+		stored, err := p.put(ctx, w, store.ObjectWrite{Expect: have.Revision, Object: next, Reason: "Requested", Gone: gone(def, next)})
 		if err == nil || attempt == writeAttempts || !errors.Is(err, store.ErrConflict) {
 			return stored, err
 		}
@@ -197,19 +202,28 @@ func (p *Plane) prepare(def *Definition, have, next *Object) error {
 	return def.Admit(have, next)
 }
 
+// write is who writes an object, why, and what is noted of it.
+type write struct {
+	by, why string
+	note    Note
+	dryRun  bool
+}
+
 // put commits one write, and returns the object as the view then shows it, or its last form.
-func (p *Plane) put(ctx context.Context, by, why string, dryRun bool, w store.ObjectWrite) (*Object, error) {
-	if dryRun {
+func (p *Plane) put(ctx context.Context, who write, w store.ObjectWrite) (*Object, error) {
+	if who.dryRun {
 		return w.Object, nil
 	}
-	r, err := p.store.Commit(ctx, store.Transaction{
-		Writer: store.Writer{Name: by}, Cause: store.Cause{Text: why}, Objects: []store.ObjectWrite{w},
-	})
+	tx := store.Transaction{Writer: store.Writer{Name: who.by}, Cause: store.Cause{Text: who.why}, Objects: []store.ObjectWrite{w}}
+	if who.note.Reason != "" {
+		tx.Events = []store.Event{{Object: w.Object.Key, UID: w.Object.UID, Kind: "Normal", Reason: who.note.Reason, Message: who.note.Message}}
+	}
+	r, err := p.store.Commit(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
 	if err := p.View().WaitFor(ctx, r.Revision); err != nil {
-		return nil, fmt.Errorf("%s of %s was committed at revision %d, but the view does not show it yet: %w", why, w.Object.Key, r.Revision, err)
+		return nil, fmt.Errorf("%s of %s was committed at revision %d, but the view does not show it yet: %w", who.why, w.Object.Key, r.Revision, err)
 	}
 	stored := w.Object.Clone()
 	stored.Revision = r.Revision

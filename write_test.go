@@ -434,3 +434,38 @@ func TestAWriteWaitsForTheView(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestANoteIsCommittedWithItsWrite(t *testing.T) {
+	writes(t, func(ctx context.Context, w *setpointtest.World) {
+		o := settled(t, w, lamps.Definition, "a")
+		n := setpoint.Note{Reason: "Proposed", Message: "proposal 17 by ada"}
+		notes := func() (at []setpoint.Revision) {
+			entries, err := w.Plane.History(ctx, store.HistoryQuery{Key: o.Key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range entries {
+				if e.Type == store.EntryEvent && e.Reason == n.Reason && e.Message == n.Message && e.Writer.Name == "sql:ada" && e.Cause.Text == n.Message && e.UID == o.UID {
+					at = append(at, e.Revision)
+				}
+			}
+			return at
+		}
+		watts := func(n int) setpoint.Change {
+			return edit(func(o *setpoint.Object) { o.Spec = fmt.Appendf(nil, `{"watts":%d}`, n) })
+		}
+		if _, err := w.Plane.UpdateNoted(ctx, "sql:ada", o.Key, watts(1000), n); err == nil || len(notes()) != 0 {
+			t.Errorf("a write that is refused: %v, notes at %v", err, notes())
+		}
+		if same, err := w.Plane.UpdateNoted(ctx, "sql:ada", o.Key, watts(40), n); err != nil || same.Revision != o.Revision || len(notes()) != 0 {
+			t.Errorf("a write that changes nothing: %v, notes at %v", err, notes())
+		}
+		changed, err := w.Plane.UpdateNoted(ctx, "sql:ada", o.Key, watts(60), n)
+		if err != nil || !slices.Equal(notes(), []setpoint.Revision{changed.Revision}) {
+			t.Errorf("a write: %v; notes at %v, want one at its revision", err, notes())
+		}
+		if _, err := w.Plane.Update(ctx, "api:t", o.Key, watts(50), false); err != nil || len(notes()) != 1 {
+			t.Errorf("a write without a note: %v, notes at %v", err, notes())
+		}
+	})
+}

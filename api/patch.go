@@ -1,7 +1,9 @@
 package api
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
@@ -9,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/store"
 )
 
 const (
@@ -51,26 +54,61 @@ func (c *call) patch() error {
 		if err := expect(old, match); err != nil {
 			return nil, err
 		}
-		text, err := apply(resource.AppendJSON(nil, c.target.def, old))
-		if err != nil {
-			return nil, err
-		}
-		o, err := c.object(text, w.validation)
-		if err != nil {
-			return nil, err
-		}
-		o.KeepPrecision(old)
-		if o.Namespace == "" {
-			o.Namespace = old.Namespace
-		}
-		if err := c.immutable(old, o); err != nil {
-			return nil, err
-		}
-		if err := expect(old, o.Revision); err != nil {
-			return nil, err
-		}
-		return c.merge(old, o)
+		return c.patched(old, apply, w.validation)
 	})
+}
+
+// patched is an object with a patch applied to it as it is served.
+func (c *call) patched(old *resource.Object, apply func([]byte) ([]byte, error), validation string) (*resource.Object, error) {
+	text, err := apply(resource.AppendJSON(nil, c.target.def, old))
+	if err != nil {
+		return nil, err
+	}
+	o, err := c.object(text, validation)
+	if err != nil {
+		return nil, err
+	}
+	o.KeepPrecision(old)
+	if o.Namespace == "" {
+		o.Namespace = old.Namespace
+	}
+	if err := c.immutable(old, o); err != nil {
+		return nil, err
+	}
+	if err := expect(old, o.Revision); err != nil {
+		return nil, err
+	}
+	return c.merge(old, o)
+}
+
+// MergePatch is the change that a JSON merge patch makes, made for an object at a revision: what PATCH does, for those who come by another door. It is
+// strict: a field that the kind does not have is refused, and so is a status, which PATCH would pass over. The errors of the change are those that
+// a client would be told, in words that name the field; a newer revision is store.ErrConflict.
+func (h *Handler) MergePatch(key resource.Key, at resource.Revision, patch []byte) (Change, error) {
+	def, ok := h.Plane.Registry().Kind(key.Kind)
+	if !ok {
+		return nil, fmt.Errorf("%s: %w: %s", key, resource.ErrUnknownKind, key.Kind)
+	}
+	apply, err := patcher(mergePatch, patch)
+	if err != nil {
+		return nil, err
+	}
+	var parts map[string]json.RawMessage
+	if err := json.Unmarshal(patch, &parts); err != nil {
+		return nil, apierrors.NewBadRequest("the merge patch is no JSON object: " + err.Error())
+	}
+	if _, there := parts["status"]; there {
+		return nil, &resource.Invalid{Key: key, Causes: []resource.Cause{{
+			Field: "status", Type: resource.Forbidden, Message: "it is what controllers report; change the spec, or raise a signal",
+		}}}
+	}
+	c := &call{h: h, target: target{def: def, namespace: key.Namespace, name: key.Name}}
+	return func(old *resource.Object) (*resource.Object, error) {
+		if old.Revision != at {
+			return nil, &store.CommitError{Err: store.ErrConflict, Key: old.Key, Expected: at, Actual: old.Revision}
+		}
+		return c.patched(old, apply, strict)
+	}, nil
 }
 
 // patcher reads a patch once, to be applied as often as it takes.

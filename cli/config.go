@@ -17,6 +17,8 @@ import (
 	"github.com/knadh/koanf/providers/rawbytes"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
+
+	"github.com/setpointhq/setpoint/server/location"
 )
 
 // defaultDirectory is where a server that was started in a folder leaves what clients in that folder need.
@@ -28,8 +30,12 @@ type ServeConfig struct {
 	Listen string `koanf:"listen"`
 	// Directory is where the files "server" and "kubeconfig" are left for clients; "" for nowhere. It exists.
 	Directory string `koanf:"directory"`
-	// Database is the database's file. Its folder exists.
-	Database string `koanf:"database"`
+	// Store says where the database is, in one of the forms of [location.Parse]. It is a good one, and the folder of a file exists.
+	Store string `koanf:"store"`
+	// Migrate asks for the schema of a PostgreSQL database to be brought to the newest version first. It is what dev does.
+	Migrate bool `koanf:"migrate"`
+	// Postgres tunes the engine on a PostgreSQL database.
+	Postgres PostgresConfig `koanf:"postgres"`
 	// Grace is how long a stop waits for requests and turns under way.
 	Grace time.Duration `koanf:"grace"`
 	Log   LogConfig     `koanf:"log"`
@@ -42,6 +48,18 @@ type ServeConfig struct {
 	Stdout, Stderr io.Writer `koanf:"-"`
 }
 
+// PostgresConfig is what a server is told about a PostgreSQL database. Zero values take the engine's defaults.
+type PostgresConfig struct {
+	Name             string        `koanf:"name"`
+	Readers          int           `koanf:"readers"`
+	RetainRevisions  int           `koanf:"retain-revisions"`
+	RetainHistory    time.Duration `koanf:"retain-history"`
+	LockTimeout      time.Duration `koanf:"lock-timeout"`
+	StatementTimeout time.Duration `koanf:"statement-timeout"`
+	Patience         time.Duration `koanf:"patience"`
+	Heartbeat        time.Duration `koanf:"heartbeat"`
+}
+
 // LogConfig says what is logged, and how.
 type LogConfig struct {
 	// Level is the least that is logged: debug, info, warn or error.
@@ -52,7 +70,7 @@ type LogConfig struct {
 
 // Setting documents a key of the configuration.
 type Setting struct {
-	// Key in the file; its flag is Key with dashes for dots, its variable SETPOINT_ and Key in capitals with underscores.
+	// Key in the file, where a dot leads into a section; its flag is Key with dashes for dots, its variable SETPOINT_ and Key in capitals with underscores.
 	Key, Default, Meaning string
 }
 
@@ -60,10 +78,19 @@ type Setting struct {
 var Settings = []Setting{
 	{"listen", "127.0.0.1:7433", "Address and port to listen on; port 0 lets the system choose."},
 	{"directory", defaultDirectory, `Folder for the files "server" and "kubeconfig", by which clients find the server; empty for none.`},
-	{"database", "", `The database's file. Without it: setpoint.db in the directory.`},
+	{"store", "", "The database: " + location.Forms + ". Without it: the file setpoint.db in the directory. A password is better in the environment, in PGPASSWORD, or in ~/.pgpass."},
+	{"migrate", "false", "Bring the schema of a PostgreSQL database to the newest version first; dev always does."},
 	{"grace", "20s", "How long a stop waits for requests and turns under way."},
 	{"log.level", "info", "The least that is logged: debug, info, warn or error."},
 	{"log.format", "text", "text or json."},
+	{"postgres.name", "", "Name of this server in pg_stat_activity and in messages. Without it: the host's name and the process number."},
+	{"postgres.readers", "4", "Most connections for reading. Besides them there are three: for commits, for leases and for notifications."},
+	{"postgres.retain-revisions", "1000000", "How many commits the feed keeps for watchers that fell behind; negative keeps all."},
+	{"postgres.retain-history", "0s", "How long history is kept; 0s for ever."},
+	{"postgres.lock-timeout", "5s", "How long a commit waits for another server's before it is given up, and who is in the way is named."},
+	{"postgres.statement-timeout", "30s", "How long a commit may take as a whole."},
+	{"postgres.patience", "5s", "How long a request waits for a database that is away before it fails."},
+	{"postgres.heartbeat", "3s", "How often the newest revision is asked for while nothing else tells it."},
 }
 
 // Flag is the name of the setting's flag.
@@ -71,7 +98,7 @@ func (s Setting) Flag() string { return strings.ReplaceAll(s.Key, ".", "-") }
 
 // Variable is the name of the setting's environment variable.
 func (s Setting) Variable() string {
-	return "SETPOINT_" + strings.ToUpper(strings.ReplaceAll(s.Key, ".", "_"))
+	return "SETPOINT_" + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(s.Key))
 }
 
 func settingFlags(f *pflag.FlagSet) {
@@ -79,18 +106,31 @@ func settingFlags(f *pflag.FlagSet) {
 	for _, s := range Settings {
 		f.String(s.Flag(), s.Default, fmt.Sprintf("%s (%s)", strings.TrimSuffix(s.Meaning, "."), s.Variable()))
 	}
+	f.Lookup("migrate").NoOptDefVal = "true"
 }
 
-// config reads the settings: flags go before the environment, that before the file, that before the defaults.
+// config reads the settings of a server.
 func (a *app) config(flags *pflag.FlagSet) (ServeConfig, error) {
 	var c ServeConfig
+	k, err := a.settings(flags)
+	if err != nil {
+		return c, err
+	}
+	if err := k.Unmarshal("", &c); err != nil {
+		return c, usage("the configuration is wrong: %w", err)
+	}
+	return c, a.complete(&c)
+}
+
+// settings are the layers of the configuration: flags go before the environment, that before the file, that before the defaults of the flags.
+func (a *app) settings(flags *pflag.FlagSet) (*koanf.Koanf, error) {
 	k := koanf.New(".")
 	if err := a.configFile(k, flags); err != nil {
-		return c, &usageError{err}
+		return nil, &usageError{err}
 	}
 	fromEnv := env.Provider(".", env.Opt{Prefix: "SETPOINT_", EnvironFunc: a.Environ, TransformFunc: settingOfVariable})
 	if err := k.Load(fromEnv, nil); err != nil {
-		return c, &usageError{fmt.Errorf("read the environment: %w", err)}
+		return nil, &usageError{fmt.Errorf("read the environment: %w", err)}
 	}
 	fromFlags := posflag.ProviderWithFlag(flags, ".", k, func(f *pflag.Flag) (string, any) {
 		for _, s := range Settings {
@@ -101,12 +141,9 @@ func (a *app) config(flags *pflag.FlagSet) (ServeConfig, error) {
 		return "", nil
 	})
 	if err := k.Load(fromFlags, nil); err != nil {
-		return c, &usageError{fmt.Errorf("read the flags: %w", err)}
+		return nil, &usageError{fmt.Errorf("read the flags: %w", err)}
 	}
-	if err := k.Unmarshal("", &c); err != nil {
-		return c, usage("the configuration is wrong: %w", err)
-	}
-	return c, a.complete(&c)
+	return k, nil
 }
 
 func (a *app) configFile(k *koanf.Koanf, flags *pflag.FlagSet) error {
@@ -173,17 +210,50 @@ func (a *app) complete(c *ServeConfig) error {
 	default:
 		return usage("log.format %q: want text or json", c.Log.Format)
 	}
-	if c.Database == "" {
-		c.Database = filepath.Join(c.Directory, "setpoint.db")
+	if c.Store == "" {
+		c.Store = filepath.Join(c.Directory, "setpoint.db")
+	}
+	at, err := location.Parse(c.Store)
+	if err != nil {
+		return usage("store: %w", err)
+	}
+	if err := c.Postgres.check(); err != nil {
+		return err
 	}
 	c.Stdout, c.Stderr = a.Stdout, a.Stderr
-	return c.folders()
+	return c.folders(at)
+}
+
+// check refuses what no engine can work with.
+func (p PostgresConfig) check() error {
+	if p.Readers < 0 {
+		return usage("postgres.readers %d: want 1 or more", p.Readers)
+	}
+	for _, d := range []struct {
+		key  string
+		time time.Duration
+	}{
+		{"retain-history", p.RetainHistory}, {"lock-timeout", p.LockTimeout}, {"statement-timeout", p.StatementTimeout},
+		{"patience", p.Patience}, {"heartbeat", p.Heartbeat},
+	} {
+		if d.time < 0 {
+			return usage("postgres.%s %s: want 0s or more", d.key, d.time)
+		}
+	}
+	if p.StatementTimeout < p.LockTimeout {
+		return usage("postgres.statement-timeout %s: want more than postgres.lock-timeout, which is %s", p.StatementTimeout, p.LockTimeout)
+	}
+	return nil
 }
 
 // folders makes the folders that a server needs, readable by its owner only.
-func (c *ServeConfig) folders() error {
+func (c *ServeConfig) folders(at location.Location) error {
+	needed := []string{c.Directory}
+	if at.Engine == location.SQLite {
+		needed = append(needed, filepath.Dir(at.File))
+	}
 	var problems []error
-	for _, folder := range []string{c.Directory, filepath.Dir(c.Database)} {
+	for _, folder := range needed {
 		if folder != "" {
 			problems = append(problems, os.MkdirAll(folder, 0o700))
 		}

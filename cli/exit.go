@@ -20,6 +20,7 @@ const (
 	ExitUnavailable = 6
 	ExitRefused     = 7
 	ExitUnknown     = 8
+	ExitSchema      = 9
 	ExitInterrupted = 130
 )
 
@@ -37,9 +38,10 @@ var ExitCodes = []ExitCode{
 	{ExitNotFound, "The object, or the kind, does not exist."},
 	{ExitConflict, "The object exists already, is being deleted, or was changed by another meanwhile. Read it again."},
 	{ExitTimeout, "What was waited for has not come about in time."},
-	{ExitUnavailable, "The server cannot be reached, or cannot serve now. Nothing was written; try again."},
-	{ExitRefused, "The server refuses the request: it is invalid, forbidden, or too large. Repeating it cannot help."},
+	{ExitUnavailable, "The server, or the database, cannot be reached, or cannot serve now. Nothing was written; try again."},
+	{ExitRefused, "The server, or the database, refuses the request: it is invalid, forbidden, or too large. Repeating it cannot help."},
 	{ExitUnknown, "A write was sent and its answer was lost. Read before repeating it."},
+	{ExitSchema, "The database's schema does not fit this program. Run: setpoint migrate up."},
 	{ExitInterrupted, "Interrupted by a signal."},
 }
 
@@ -51,6 +53,19 @@ type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
+
+// Failure is an error of the program that runs the tree ([Program]), with the exit code that says what kind it is.
+// Look the code up in [ExitCodes].
+type Failure struct {
+	Code int
+	Err  error
+}
+
+// Error is the error's own text.
+func (f *Failure) Error() string { return f.Err.Error() }
+
+// Unwrap returns the error itself.
+func (f *Failure) Unwrap() error { return f.Err }
 
 // failures are several errors of one command, in the order in which they came.
 type failures []error
@@ -100,6 +115,10 @@ func exitCode(ctx context.Context, err error) int {
 	}
 	if ctx.Err() != nil {
 		return ExitInterrupted
+	}
+	var known *Failure
+	if errors.As(err, &known) {
+		return known.Code
 	}
 	for _, c := range causes {
 		if errors.Is(err, c.err) {

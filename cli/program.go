@@ -23,6 +23,8 @@ type Program struct {
 	Demos map[string]Demo
 	// Restore makes a database of a backup. Nothing may be running on the target. nil: the program cannot.
 	Restore func(ctx context.Context, backup, target string) error
+	// Schema looks after the schema of a PostgreSQL database. nil: the program leaves that to another one.
+	Schema Schema
 	// Hidden commands are run but not listed: helper processes of a demo, for example.
 	Hidden []*cobra.Command
 	// Version of the program. Default: what the Go tool chain has recorded.

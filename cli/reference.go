@@ -26,7 +26,7 @@ func Reference(root *cobra.Command) string {
 	for _, c := range listed(root) {
 		var section strings.Builder
 		commandReference(&section, c)
-		b.WriteString(strings.TrimRight(section.String(), "\n") + "\n")
+		b.WriteString("\n" + strings.TrimRight(section.String(), "\n") + "\n")
 	}
 	configReference(&b)
 	b.WriteString("\n## Exit codes\n\n| code | meaning |\n| --- | --- |\n")
@@ -46,7 +46,8 @@ func listed(root *cobra.Command) (commands []*cobra.Command) {
 }
 
 func commandReference(b *strings.Builder, c *cobra.Command) {
-	fmt.Fprintf(b, "\n## %s\n\n%s.\n\n```\nsetpoint %s\n```\n\n", c.CommandPath(), c.Short, c.Use)
+	level := strings.Repeat("#", 1+strings.Count(c.CommandPath(), " "))
+	fmt.Fprintf(b, "%s %s\n\n%s.\n\n```\n%s\n```\n\n", level, c.CommandPath(), c.Short, strings.TrimSuffix(c.CommandPath(), c.Name())+c.Use)
 	if c.Long != "" {
 		paragraphs(b, c.Long)
 	}
@@ -54,6 +55,9 @@ func commandReference(b *strings.Builder, c *cobra.Command) {
 		fmt.Fprintf(b, "```sh\n%s\n```\n\n", dedent(c.Example))
 	}
 	flagTable(b, c.LocalNonPersistentFlags())
+	for _, sub := range c.Commands() {
+		commandReference(b, sub)
+	}
 }
 
 // paragraphs writes text as Markdown; indented lines as they are.
@@ -90,6 +94,7 @@ func flagTable(b *strings.Builder, flags *pflag.FlagSet) {
 		usage := strings.ReplaceAll(f.Usage, "|", `\|`)
 		fmt.Fprintf(b, "| %s | %s | %s |\n", name, code(strings.Trim(f.DefValue, "[]")), usage)
 	})
+	b.WriteString("\n")
 }
 
 func configReference(b *strings.Builder) {

@@ -17,6 +17,7 @@ import (
 	"github.com/setpointhq/setpoint/cli"
 	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/server/location"
 )
 
 // leakChecked fails when goroutines are left after the tests.
@@ -48,13 +49,14 @@ func program() cli.Program {
 		if err != nil && c.Directory != "" {
 			return err
 		}
-		_, err = fmt.Fprintf(c.Stdout, "listen=%s directory=%s database=%s grace=%s level=%s format=%s left=%s\n",
-			c.Listen, c.Directory, c.Database, c.Grace, c.Log.Level, c.Log.Format, strings.TrimSpace(string(left)))
+		_, err = fmt.Fprintf(c.Stdout, "listen=%s directory=%s store=%s migrate=%t postgres=%+v grace=%s level=%s format=%s left=%s\n",
+			c.Listen, c.Directory, location.Redacted(c.Store), c.Migrate, c.Postgres, c.Grace, c.Log.Level, c.Log.Format, strings.TrimSpace(string(left)))
 		return err
 	}
 	return cli.Program{
 		Version: "v9.8.7",
 		Serve:   tell,
+		Schema:  toySchema{},
 		Demos:   map[string]cli.Demo{"gateway": {Summary: "gateways, and all that belongs to them", Start: tell}},
 		Restore: func(_ context.Context, backup, target string) error {
 			text, err := os.ReadFile(backup)
@@ -64,6 +66,53 @@ func program() cli.Program {
 			return os.WriteFile(target, text, 0o600)
 		},
 	}
+}
+
+// toySchema keeps the schemas of made-up databases in files: the database of postgres://h/NAME has done as many steps as NAME.steps says.
+type toySchema struct{}
+
+func (toySchema) Status(_ context.Context, url string) (cli.SchemaStatus, error) {
+	name := url[strings.LastIndex(url, "/")+1:]
+	st := cli.SchemaStatus{Database: "h:5432/" + name, Known: 2}
+	text, err := os.ReadFile(name + ".steps")
+	if err != nil {
+		return st, &cli.Failure{Code: cli.ExitUnavailable, Err: fmt.Errorf("connect to %s: %w", st.Database, err)}
+	}
+	if st.Version, err = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err != nil {
+		return st, err
+	}
+	for v := range int64(2) {
+		step := cli.SchemaStep{Version: v + 1, Name: fmt.Sprintf("%05d_step", v+1)}
+		if v < st.Version {
+			step.Applied = time.Date(2026, 11, 21, 12, 0, int(v), 0, time.UTC)
+		}
+		st.Steps = append(st.Steps, step)
+	}
+	st.Guarded = st.Version == 2
+	return st, nil
+}
+
+func (s toySchema) Up(ctx context.Context, url string) (cli.SchemaStatus, error) {
+	name := url[strings.LastIndex(url, "/")+1:]
+	steps, err := "2", error(nil)
+	if name == "halfway" {
+		steps, err = "1", errors.New("step 2 of halfway: the disk is full")
+	}
+	if err := os.WriteFile(name+".steps", []byte(steps), 0o600); err != nil {
+		return cli.SchemaStatus{}, err
+	}
+	st, unread := s.Status(ctx, url)
+	return st, errors.Join(err, unread)
+}
+
+func (s toySchema) Plan(ctx context.Context, url string) (sql string, err error) {
+	st, err := s.Status(ctx, url)
+	for _, step := range st.Steps {
+		if step.Applied.IsZero() {
+			sql += "-- " + step.Name + "\n"
+		}
+	}
+	return sql, err
 }
 
 // TestScripts runs every script of testdata/script against a server of its own.

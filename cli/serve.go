@@ -21,11 +21,15 @@ func (a *app) serve() *cobra.Command {
 		Use:   "serve",
 		Short: "Run a server",
 		Long: `Run a server until it is told to stop (SIGINT, SIGTERM). Settings come from flags, then the environment, then the file that --config
-names, then the defaults.`,
-		Example: "  setpoint serve --database /var/lib/setpoint/setpoint.db --log-format json",
-		Args:    between(0, 0, "no arguments"),
+names, then the defaults.
+
+The database is a file (SQLite), for one server, or a PostgreSQL server, for many. The schema of the latter is brought up to date by
+"setpoint migrate up", or here with --migrate.`,
+		Example: `  setpoint serve --store /var/lib/setpoint/setpoint.db --log-format json
+  setpoint serve --store postgres://setpoint@db.example/plane`,
+		Args: between(0, 0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.runServer(c, "serve", a.Serve)
+			return a.runServer(c, "serve", false, a.Serve)
 		},
 	}
 	settingFlags(c.Flags())
@@ -38,20 +42,20 @@ func (a *app) dev() *cobra.Command {
 		Use:   "dev",
 		Short: "Run a server to try things with, in this folder",
 		Long: strings.TrimRight(`Run a server that keeps everything in ./`+defaultDirectory+`, where the other commands, started in the same folder, find it. With --demo it
-brings kinds, controllers and subsystems to look at.
+brings kinds, controllers and subsystems to look at. With --store it uses another database, and brings its schema up to date.
 
 `+a.demoList(), "\n"),
 		Example: a.demoExample(),
 		Args:    between(0, 0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if demo == "" {
-				return a.runServer(c, "dev", a.Serve)
+				return a.runServer(c, "dev", true, a.Serve)
 			}
 			d, ok := a.Demos[demo]
 			if !ok {
 				return usage("there is no demo %q; want one of: %s", demo, strings.Join(slices.Sorted(maps.Keys(a.Demos)), ", "))
 			}
-			return a.runServer(c, "dev", d.Start)
+			return a.runServer(c, "dev", true, d.Start)
 		},
 	}
 	c.Flags().StringVar(&demo, "demo", "", "name of a demo to run")
@@ -79,7 +83,7 @@ func (a *app) demoExample() string {
 	return "  setpoint dev --demo " + slices.Sorted(maps.Keys(a.Demos))[0]
 }
 
-func (a *app) runServer(c *cobra.Command, name string, run func(context.Context, ServeConfig) error) error {
+func (a *app) runServer(c *cobra.Command, name string, migrate bool, run func(context.Context, ServeConfig) error) error {
 	if run == nil {
 		return usage("this program has no server for %q", name)
 	}
@@ -87,6 +91,7 @@ func (a *app) runServer(c *cobra.Command, name string, run func(context.Context,
 	if err != nil {
 		return err
 	}
+	config.Migrate = config.Migrate || migrate
 	files := &serverFiles{directory: config.Directory}
 	config.Listening = func(url string) error {
 		if err := files.write(url); err != nil {

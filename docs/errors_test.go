@@ -29,6 +29,8 @@ var remedies = map[string]string{
 	"sqlite.ErrInUse":           "Stop the other process (the message has its number), or choose another file.",
 	"sqlite.ErrNewerSchema":     "Run the newer program; a newer file is never changed by an older one.",
 	"sqlite.ErrDamaged":         "Restore a backup.",
+	"postgres.ErrSchema":        "Run `setpoint migrate up`, or the newer program: the message says which.",
+	"postgres.ErrPrivilege":     "Grant what the message names, or log in as a user who has it.",
 	"resource.ErrUnknownKind":   "Register it in Config.Kinds, or correct the spelling: the message names the nearest.",
 	"resource.ErrDuplicateKind": "Register each kind once.",
 	"view.ErrMalformed":         "A bug of the engine: report it.",

@@ -16,19 +16,26 @@ func TestMetrics(t *testing.T) {
 	b.WriteString("# Metrics\n\n<!-- Written from package telemetry: go test ./docs -update. Do not edit. -->\n\n")
 	b.WriteString("A server answers `GET /metrics` in the Prometheus text format; a program that embeds a plane makes a `telemetry.Metrics`, passes it as\n`Config.Meter`, and serves its `Handler`.\n")
 	b.WriteString("Beside these there are the usual `go_…` and `process_…` metrics.\n")
-	for _, m := range telemetry.Definitions() {
-		fmt.Fprintf(&b, "\n## `%s`\n\n*%s.* %s\n\n%s\n", m.Name, m.Kind, m.Help, m.Use)
+	describeMetrics(&b, "##", telemetry.Definitions())
+	b.WriteString("\n## On PostgreSQL\n\nA server on PostgreSQL serves these too; a program that embeds a plane calls `WatchPostgres`. What the database says is asked for when\n")
+	b.WriteString("the metrics are read, at most every 15 s, and left out when it does not answer within 2 s. What is worth an alert is in\n[how to run on PostgreSQL](../how-to/run-on-postgresql.md#what-to-watch).\n")
+	describeMetrics(&b, "###", telemetry.PostgresDefinitions())
+	generated(t, "reference/metrics.md", b.String())
+}
+
+func describeMetrics(b *strings.Builder, level string, list []telemetry.Metric) {
+	for _, m := range list {
+		fmt.Fprintf(b, "\n%s `%s`\n\n*%s.* %s\n\n%s\n", level, m.Name, m.Kind, m.Help, m.Use)
 		if len(m.Labels) > 0 {
 			b.WriteString("\n| label | values |\n| --- | --- |\n")
 		}
 		for _, l := range m.Labels {
-			fmt.Fprintf(&b, "| `%s` | %s |\n", l.Name, values(l))
+			fmt.Fprintf(b, "| `%s` | %s |\n", l.Name, values(l))
 		}
 		if len(m.Buckets) > 0 {
-			fmt.Fprintf(&b, "\nBuckets: %s\n", buckets(m))
+			fmt.Fprintf(b, "\nBuckets: %s\n", buckets(m))
 		}
 	}
-	generated(t, "reference/metrics.md", b.String())
 }
 
 func values(l telemetry.Label) string {

@@ -1,7 +1,10 @@
 // Package server runs a plane behind its doors: the database, the HTTP API, health and metrics, and a stop in good order.
 //
 // [Run] is a whole server, for programs that are nothing else. A service that has a web server of its own mounts [Handler] in it and
-// runs the plane itself.
+// runs the plane itself, and beside it [Doors.AdmitProposals].
+//
+// The database is SQLite in a file or PostgreSQL at a URL, by Options.Store. On PostgreSQL there is one more door: whoever has the right asks for changes at an SQL
+// prompt, with setpoint.propose, and the server judges them as it judges requests.
 package server
 
 import (
@@ -18,18 +21,25 @@ import (
 	"github.com/setpointhq/setpoint/api"
 	"github.com/setpointhq/setpoint/api/backupapi"
 	"github.com/setpointhq/setpoint/api/kindsapi"
-	"github.com/setpointhq/setpoint/store/sqlite"
+	"github.com/setpointhq/setpoint/store/postgres"
 	"github.com/setpointhq/setpoint/telemetry"
 )
 
 // Options configure [Run].
 type Options struct {
-	// Listen is "host:port" of the API; port 0 chooses one. Database is the file of the SQLite database.
-	Listen, Database string
-	Kinds            []*setpoint.Definition
-	Controllers      []setpoint.Controller
-	Adapters         []setpoint.Adapter
-	Logger           *slog.Logger
+	// Listen is "host:port" of the API; port 0 chooses one.
+	Listen string
+	// Store says where the database is, in one of the forms of [location.Parse]: the file of a SQLite database, or the URL of a PostgreSQL one. A file is
+	// made if it is not there, and brought to the newest schema.
+	Store string
+	// Postgres tunes the engine when Store is the URL of a PostgreSQL database. URL, Logger and Observe are set by the server.
+	Postgres postgres.Options
+	// Migrate brings the schema of a PostgreSQL database to the newest version first. Default: one that does not fit is an error.
+	Migrate     bool
+	Kinds       []*setpoint.Definition
+	Controllers []setpoint.Controller
+	Adapters    []setpoint.Adapter
+	Logger      *slog.Logger
 	// Grace bounds how long a stop waits for requests, turns and calls under way.
 	Grace time.Duration
 	// Version is shown to clients.
@@ -47,9 +57,10 @@ type Options struct {
 func Run(ctx context.Context, o Options) (err error) {
 	metrics := telemetry.New()
 	o.Metrics = metrics.Handler()
-	st, err := sqlite.Open(ctx, sqlite.Options{Path: o.Database, Logger: o.Logger, Observe: func(g sqlite.GroupStats) {
-		metrics.Group(g.Members, g.Duration)
-	}})
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	st, err := o.open(ctx, metrics)
 	if err != nil {
 		return err
 	}
@@ -77,7 +88,7 @@ func run(ctx context.Context, o Options, plane *setpoint.Plane, listener net.Lis
 	web.RegisterOnShutdown(doors.Drain)
 	working, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWorking()
-	ends := make(chan error, 3)
+	ends := make(chan error, 4)
 	go func() { ends <- plane.Run(working); cancel() }()
 	go func() {
 		err := web.Serve(listener)
@@ -95,12 +106,14 @@ func run(ctx context.Context, o Options, plane *setpoint.Plane, listener net.Lis
 		ends <- err
 	}()
 
+	go func() { doors.AdmitProposals(ctx); ends <- nil }()
+
 	<-ctx.Done()
 	grace, release := context.WithTimeout(context.WithoutCancel(ctx), max(o.Grace, time.Second))
 	defer release()
 	stopped := web.Shutdown(grace)
 	stopWorking()
-	return errors.Join(stopped, <-ends, <-ends, <-ends)
+	return errors.Join(stopped, <-ends, <-ends, <-ends, <-ends)
 }
 
 // attend says where the server is, and runs what its owner wants to run beside it.
@@ -129,6 +142,8 @@ type Doors struct {
 	mux    *http.ServeMux
 	api    *api.Handler
 	loaded <-chan struct{}
+	plane  *setpoint.Plane
+	log    *slog.Logger
 }
 
 // ServeHTTP answers one request. Until the view is loaded, only probes and metrics are answered: a read would say that what exists
@@ -169,17 +184,18 @@ func (d *Doors) Drain() { d.api.Drain() }
 // Handler mounts every door of a plane: the API, the descriptions of its kinds, backups where the store can make them, metrics and
 // probes. Of the options it uses Logger, Metrics and Version.
 func Handler(plane *setpoint.Plane, o Options) *Doors {
-	d := &Doors{mux: http.NewServeMux(), loaded: plane.Loaded(), api: api.New(api.Options{
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	d := &Doors{mux: http.NewServeMux(), loaded: plane.Loaded(), plane: plane, log: o.Logger, api: api.New(api.Options{
 		Plane: backend{plane}, Logger: o.Logger, Metrics: o.Metrics, Version: o.Version,
 	})}
 	d.mux.Handle("/", d.api)
 	kinds := kindsapi.Handler(plane.Registry())
 	d.mux.Handle(kindsapi.Path, kinds)
 	d.mux.Handle(strings.TrimSuffix(kindsapi.Path, "/"), kinds)
-	if b, ok := plane.Store().(interface {
-		Backup(ctx context.Context, path string) error
-	}); ok {
-		d.mux.Handle(backupapi.Path, backupapi.Handler(b.Backup))
+	if b := backups(plane.Store()); b != nil {
+		d.mux.Handle(backupapi.Path, b)
 	}
 	return d
 }

@@ -9,30 +9,11 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
-	"github.com/setpointhq/setpoint"
 	"github.com/setpointhq/setpoint/client"
+	"github.com/setpointhq/setpoint/internal/testkit/pg"
 	"github.com/setpointhq/setpoint/server"
 	"github.com/setpointhq/setpoint/store/sqlite"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-type noteSpec struct {
-	Text string `json:"text"`
-}
-
-type noteStatus struct {
-	Length int `json:"length,omitempty"`
-}
-
-var notes = setpoint.MustDefine(setpoint.KindOptions[noteSpec, noteStatus]{Group: "test.example", Version: "v1", Kind: "Note"})
-
-func measure(_ *setpoint.Turn, n *setpoint.Resource[noteSpec, noteStatus]) setpoint.Outcome {
-	n.Status.Length = len(n.Spec.Text)
-	return setpoint.Done()
-}
 
 // start runs a server, and returns its URL and a function that stops it and returns what it ended with.
 func start(t *testing.T, database string) (url string, stop func() error) {
@@ -40,11 +21,9 @@ func start(t *testing.T, database string) (url string, stop func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	listening, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
-		ended <- server.Run(ctx, server.Options{
-			Listen: "127.0.0.1:0", Database: database, Version: "1.2.3",
-			Kinds: []*setpoint.Definition{notes.Definition}, Controllers: []setpoint.Controller{notes.Driver("note", measure)},
-			Listening: func(url string) error { listening <- url; return nil },
-		})
+		o := options(database)
+		o.Listening = func(url string) error { listening <- url; return nil }
+		ended <- server.Run(ctx, o)
 	}()
 	stop = func() error { cancel(); return <-ended }
 	select {
@@ -58,7 +37,18 @@ func start(t *testing.T, database string) (url string, stop func() error) {
 }
 
 func TestAServerServesAndStops(t *testing.T) {
-	database := filepath.Join(t.TempDir(), "setpoint.db")
+	for _, c := range []struct {
+		engine, reason string
+		database       func(t *testing.T) string
+	}{
+		{"sqlite", "a file is backed up by the server", func(t *testing.T) string { return filepath.Join(t.TempDir(), "setpoint.db") }},
+		{"postgres", "a PostgreSQL database is backed up by its own tools, and the server says so", func(t *testing.T) string { return pg.Shared(t).Database(t) }},
+	} {
+		t.Run(c.engine, func(t *testing.T) { t.Log(c.reason); servesAndStops(t, c.engine, c.database(t)) })
+	}
+}
+
+func servesAndStops(t *testing.T, engine, database string) {
 	url, stop := start(t, database)
 	c, err := client.New(client.Config{Server: url})
 	if err != nil {
@@ -90,8 +80,9 @@ func TestAServerServesAndStops(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := c.Backup(t.Context(), database+".backup"); err != nil {
-		t.Error(err)
+	err = c.Backup(t.Context(), filepath.Join(t.TempDir(), "backup"))
+	if engine == "postgres" && (!errors.Is(err, client.ErrInvalid) || !strings.Contains(err.Error(), "pg_basebackup")) || engine == "sqlite" && err != nil {
+		t.Errorf("a backup: %v", err)
 	}
 	http.DefaultClient.CloseIdleConnections()
 	c.Close()
@@ -118,14 +109,14 @@ func TestAServerRefusesWhatItCannotDo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = server.Run(t.Context(), server.Options{Listen: "127.0.0.1:0", Database: database})
+	err = server.Run(t.Context(), server.Options{Listen: "127.0.0.1:0", Store: database})
 	if !errors.Is(err, sqlite.ErrInUse) {
 		t.Errorf("on a database in use: %v, want ErrInUse", err)
 	}
 	if err := st.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := server.Run(t.Context(), server.Options{Listen: "nowhere", Database: database}); err == nil || !strings.Contains(err.Error(), "listen") {
+	if err := server.Run(t.Context(), server.Options{Listen: "nowhere", Store: database}); err == nil || !strings.Contains(err.Error(), "listen") {
 		t.Errorf("on an address that cannot be: %v", err)
 	}
 }

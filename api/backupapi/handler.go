@@ -43,6 +43,14 @@ func Handler(backup func(ctx context.Context, path string) error) http.Handler {
 	})
 }
 
+// Refuse answers every request with why this server makes no backups: 405, which clients take as final.
+func Refuse(why error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Allow", "")
+		refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "%v", why).send(w)
+	})
+}
+
 // read judges a request and returns the path it asks for.
 func read(w http.ResponseWriter, r *http.Request) (string, *refusal) {
 	if r.Method != http.MethodPost {

@@ -104,3 +104,14 @@ func TestOneAtATime(t *testing.T) {
 		t.Errorf("the first got %d", code)
 	}
 }
+
+// TestRefuse: a server that makes no backups says why, whatever it is asked, in a way that clients take as final.
+func TestRefuse(t *testing.T) {
+	h := backupapi.Refuse(errors.New("ask the database"))
+	for _, method := range []string{"POST", "GET"} {
+		w := ask(h, method, media, `{"path":"/tmp/x"}`)
+		if _, there := w.Header()["Allow"]; w.Code != 405 || !there || !strings.Contains(w.Body.String(), `"message":"ask the database"`) {
+			t.Errorf("%s: %d %v %s", method, w.Code, w.Header(), w.Body)
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/setpointhq/setpoint/examples/gateway/demo"
 	"github.com/setpointhq/setpoint/examples/gateway/subsystems/proxy"
 	"github.com/setpointhq/setpoint/server"
+	"github.com/setpointhq/setpoint/store/postgres"
 	"github.com/setpointhq/setpoint/store/sqlite"
 )
 
@@ -24,7 +25,10 @@ var version = "0.1.0-dev"
 func main() {
 	os.Exit(cli.Main(cli.Program{
 		Version: version,
-		Serve:   func(ctx context.Context, c cli.ServeConfig) error { return server.Run(ctx, options(c)) },
+		Serve: func(ctx context.Context, c cli.ServeConfig) error {
+			return classified(server.Run(ctx, options(c)))
+		},
+		Schema: schema{},
 		Demos: map[string]cli.Demo{
 			"gateway": {Summary: "an API gateway service: addresses, certificates, processes, DNS records", Start: gateway},
 		},
@@ -40,11 +44,17 @@ func main() {
 }
 
 func options(c cli.ServeConfig) server.Options {
-	return server.Options{Listen: c.Listen, Database: c.Database, Logger: c.Logger, Grace: c.Grace, Version: version, Listening: c.Listening}
+	return server.Options{
+		Listen: c.Listen, Store: c.Store, Migrate: c.Migrate, Logger: c.Logger, Grace: c.Grace, Version: version, Listening: c.Listening,
+		Postgres: postgres.Options{
+			Name: c.Postgres.Name, Readers: c.Postgres.Readers, RetainRevisions: c.Postgres.RetainRevisions, RetainHistory: c.Postgres.RetainHistory,
+			LockTimeout: c.Postgres.LockTimeout, StatementTimeout: c.Postgres.StatementTimeout, Patience: c.Postgres.Patience, Heartbeat: c.Postgres.Heartbeat,
+		},
+	}
 }
 
 func gateway(ctx context.Context, c cli.ServeConfig) error {
-	return demo.Run(ctx, demo.Options{Directory: c.Directory, Server: options(c), Output: c.Stdout, Logger: c.Logger})
+	return classified(demo.Run(ctx, demo.Options{Directory: c.Directory, Server: options(c), Output: c.Stdout, Logger: c.Logger}))
 }
 
 // subsystem and proxyProcess are what the demo starts as processes of their own.

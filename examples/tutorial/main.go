@@ -19,7 +19,7 @@ var program = cli.Program{Serve: serve}
 func serve(ctx context.Context, c cli.ServeConfig) error {
 	kinds, controllers := parts()
 	return server.Run(ctx, server.Options{
-		Listen: c.Listen, Database: c.Database, Logger: c.Logger, Grace: c.Grace, Listening: c.Listening,
+		Listen: c.Listen, Store: c.Store, Logger: c.Logger, Grace: c.Grace, Listening: c.Listening,
 		Kinds: kinds, Controllers: controllers,
 		Adapters: []setpoint.Adapter{{Name: "files", Adapter: Files{Root: filepath.Join(c.Directory, "public")}}},
 	})

@@ -38,7 +38,7 @@ type blockers struct {
 	looking sync.WaitGroup
 }
 
-// lookAfter is how long a group is under way before it is asked what it waits for, and again.
+// lookAfter is how long a group is under way at most before it is asked what it waits for, and again.
 const lookAfter = time.Second
 
 // watchBlockers looks, while a group is under way for long, for who holds it up. The function that it returns ends that.
@@ -47,13 +47,14 @@ func (s *Store) watchBlockers(pid uint32) (stop func()) {
 	ctx, cancel := context.WithCancel(s.life)
 	var ended sync.Once
 	done := func() { ended.Do(s.blockers.looking.Done) }
-	timer := time.AfterFunc(lookAfter, func() {
+	every := min(lookAfter, s.options.LockTimeout/4) // more than once before the group gives up
+	timer := time.AfterFunc(every, func() {
 		defer done()
 		for ctx.Err() == nil {
 			if err := s.nameBlockers(ctx, pid); err != nil && ctx.Err() == nil {
 				s.options.Logger.Warn("who holds up a commit cannot be asked", "error", err)
 			}
-			again := time.NewTimer(lookAfter)
+			again := time.NewTimer(every)
 			select {
 			case <-ctx.Done():
 				again.Stop()

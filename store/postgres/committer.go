@@ -73,6 +73,9 @@ func (c *committer) commit(p *parcel) {
 	c.parcel = p
 	last := errors.New("the members of a group were answered one by one")
 	for doubts := 0; len(members) > 0 && doubts <= mostDoubts; doubts++ {
+		if doubts > 1 && !backoff(c.store.life, doubts) {
+			break
+		}
 		var resolved bool
 		if members, resolved, last = c.persist(members); !resolved {
 			break

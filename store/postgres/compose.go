@@ -172,6 +172,3 @@ func claim[T comparable](claims map[T]bool, v T) bool {
 	claims[v] = true
 	return !taken
 }
-
-// mostDoubts bounds how often a group is sent again because its connection ended: one that brings down the server must not do so for ever.
-const mostDoubts = 5

@@ -24,6 +24,9 @@ type doubt struct {
 // doubtPatience is how long members wait to learn what became of them while the database is away.
 const doubtPatience = 30 * time.Second
 
+// mostDoubts bounds how often a group is sent again because its connection ended: one that brings down the server must not do so for ever.
+const mostDoubts = 10
+
 // settle finds out what became of the group in doubt. Members that were committed get their receipts; the others are returned, to be sent again: they are
 // not there, and never will be. When the database stays away, the members are told that nobody knows, and the doubt is left for the next group to settle first.
 func (c *committer) settle(members []*group.Member) ([]*group.Member, error) {
@@ -38,11 +41,11 @@ func (c *committer) settle(members []*group.Member) ([]*group.Member, error) {
 		}
 	}
 	c.doubt.told = true
+	cause = errors.Join(cause, err)
 	for _, m := range members {
-		m.Answer(group.Answer{Err: &store.CommitError{Err: store.ErrUnknown,
-			Detail: fmt.Sprintf("the connection ended before the answer, and the database cannot be asked: %v", errors.Join(cause, err))}})
+		m.Answer(group.Answer{Err: &store.CommitError{Err: store.ErrUnknown, Detail: fmt.Sprintf("the connection ended before the answer, and the database cannot be asked: %v", cause)}})
 	}
-	return nil, nil
+	return nil, cause
 }
 
 // ask looks up what became of the group in doubt, on a session that is opened when there is none. After an error there is none either.

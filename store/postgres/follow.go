@@ -35,8 +35,12 @@ type follower struct {
 	arrived chan struct{}
 
 	wake chan struct{}
-	// lost counts the hints that a heartbeat had to make up for.
-	lost atomic.Uint64
+	// heard is the newest revision that a notification named, asked the newest one that the database was asked for.
+	heard, asked resource.Revision
+	// listening says that notifications arrive.
+	listening bool
+	// lost counts the hints that a heartbeat had to make up for, beats the heartbeats, spared those that the renewal of a lease stood for.
+	lost, beats, spared atomic.Uint64
 	// relisten ends the session that listens, because it seems to be deaf.
 	relisten chan struct{}
 }
@@ -249,22 +253,22 @@ func (f *follower) session(ctx context.Context) (heard bool, _ error) {
 	if _, err := conn.Exec(ctx, "LISTEN setpoint_proposal"); err != nil {
 		return false, err
 	}
-	f.mu.Lock()
-	f.doubt()
-	f.want(f.wanted)
-	f.mu.Unlock()
+	f.listens(true)
+	defer f.listens(false)
 	f.store.proposals.wake()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
 	stop := make(chan struct{})
 	defer close(stop)
-	go func() {
+	waiting.Go(func() {
 		select {
 		case <-f.relisten:
 			cancel()
 		case <-stop:
 		}
-	}()
+	})
 	for {
 		n, err := conn.WaitForNotification(ctx)
 		if err != nil {
@@ -275,15 +279,29 @@ func (f *follower) session(ctx context.Context) (heard bool, _ error) {
 			f.store.proposals.wake()
 			continue
 		}
-		if n.PID == f.ownPID.Load() {
-			continue // the committer hands its own commits over
-		}
 		rev, err := strconv.ParseUint(n.Payload, 10, 64)
 		if err != nil {
 			f.store.options.Logger.Warn("a notification is no revision", "payload", n.Payload, "process", n.PID)
 			continue
 		}
-		f.hint(resource.Revision(rev))
+		f.mu.Lock()
+		f.heard = max(f.heard, resource.Revision(rev))
+		f.mu.Unlock()
+		if n.PID != f.ownPID.Load() { // the committer hands its own commits over
+			f.hint(resource.Revision(rev))
+		}
+	}
+}
+
+// listens notes that a session for notifications begins or ends. What was committed before it began has to be looked for, and is announced to nobody.
+func (f *follower) listens(begins bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.listening = begins
+	if begins {
+		f.asked = 0
+		f.doubt()
+		f.want(f.wanted)
 	}
 }
 
@@ -298,6 +316,7 @@ func (f *follower) beat(ctx context.Context) {
 		case <-ticker.C:
 		}
 		if time.Since(time.Unix(0, f.store.renewed.Load())) < f.store.options.Heartbeat {
+			f.spared.Add(1)
 			continue
 		}
 		err := f.store.steady.use(ctx, func(ctx context.Context, c *pgx.Conn) error {
@@ -311,13 +330,16 @@ func (f *follower) beat(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			f.store.options.Logger.Warn("the newest revision cannot be asked for", "error", err)
 		}
+		f.beats.Add(1)
 	}
 }
 
-// told takes a revision that the database named itself. If nobody had hinted at it, the session that listens may be deaf.
+// told takes a revision that the database named itself. A hint may be slower than this answer; but when none came for what was named the last time, the session
+// that listens may be deaf.
 func (f *follower) told(rev resource.Revision) {
 	f.mu.Lock()
-	missed := rev > max(f.wanted, f.store.feed.Revision())
+	missed := f.listening && f.asked > f.heard
+	f.asked = rev
 	f.mu.Unlock()
 	f.hint(rev)
 	if !missed {
@@ -370,7 +392,7 @@ func (s *Store) readItems(ctx context.Context, after, to resource.Revision) ([]f
 // readFeed is the source of streams that fell behind.
 func (s *Store) readFeed(ctx context.Context, after, to resource.Revision) ([]store.Batch, error) {
 	var batches []store.Batch
-	err := s.reading(ctx, func(ctx context.Context) error {
+	err := s.querying(ctx, func(ctx context.Context) error {
 		items, err := s.readItems(ctx, after, to)
 		for i, it := range items {
 			if it.Batch.Revision != after+1+resource.Revision(i) {

@@ -46,7 +46,7 @@ func (p *Proposals) Arrived() <-chan struct{} { return p.alarm }
 // Waiting returns the oldest that have no verdict yet.
 func (p *Proposals) Waiting(ctx context.Context) ([]Proposal, error) {
 	var found []Proposal
-	err := p.store.reading(ctx, func(ctx context.Context) error {
+	err := p.store.querying(ctx, func(ctx context.Context) error {
 		rows, err := p.store.pool.Query(ctx, "SELECT id, key, expected, patch, by_whom FROM setpoint.proposal WHERE admitted IS NULL ORDER BY id LIMIT 100")
 		if err != nil {
 			return err
@@ -69,7 +69,7 @@ func (p *Proposals) Waiting(ctx context.Context) ([]Proposal, error) {
 
 // Judge writes down a verdict. The first one stays.
 func (p *Proposals) Judge(ctx context.Context, id int64, admitted bool, rev resource.Revision, words string) error {
-	err := p.store.reading(ctx, func(ctx context.Context) error {
+	err := p.store.querying(ctx, func(ctx context.Context) error {
 		_, err := p.store.pool.Exec(ctx, "SELECT setpoint.judge_v1($1, $2, $3, $4)", id, admitted, int64(rev), words)
 		return err
 	})

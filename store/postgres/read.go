@@ -60,7 +60,8 @@ func object(row [][]byte, n names) (*resource.Object, error) {
 // Object reads one object from the database.
 func (s *Store) Object(ctx context.Context, key resource.Key) (*resource.Object, error) {
 	var o *resource.Object
-	err := s.reading(ctx, func(ctx context.Context) error {
+	err := s.retrying(ctx, func(ctx context.Context) error {
+		o = nil
 		rows, err := s.pool.Query(ctx, selectObject+" WHERE kind = $1 AND namespace = $2 AND name = $3", string(key.Kind), string(key.Namespace), string(key.Name))
 		if err != nil {
 			return err
@@ -94,7 +95,7 @@ func (s *Store) History(ctx context.Context, q store.HistoryQuery) ([]store.Entr
 	}
 	k := q.Key
 	var entries []store.Entry
-	err := s.reading(ctx, func(ctx context.Context) error {
+	err := s.retrying(ctx, func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, `SELECT uid, revision, at, type, from_state, to_state, reason, message, writer, writer_object, cause_revision, cause FROM setpoint.history
 			WHERE hash = $1 AND kind = $2 AND namespace = $3 AND name = $4 AND ($5 = '' OR uid = $5) AND at >= (SELECT r.history FROM setpoint.retention r)
 			ORDER BY revision DESC, line DESC LIMIT $6`, codec.HashKey(k), string(k.Kind), string(k.Namespace), string(k.Name), string(q.UID), limit)
@@ -126,7 +127,7 @@ const scanBatch = 500
 func (s *Store) Scan(ctx context.Context, visit func(store.Batch) error) (resource.Revision, error) {
 	var rev int64
 	var refused error
-	err := s.reading(ctx, func(ctx context.Context) error {
+	err := s.querying(ctx, func(ctx context.Context) error {
 		return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 			if err := tx.QueryRow(ctx, "SELECT revision FROM setpoint.counter").Scan(&rev); err != nil {
 				return err

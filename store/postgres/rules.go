@@ -80,7 +80,7 @@ func allowedBy(t lifecycle.Table) map[lifecycle.State][]lifecycle.State {
 
 // Register stores the transition rules of kinds, replacing older ones. Kinds whose rules are the stored ones already are not written.
 func (s *Store) Register(ctx context.Context, kinds []store.Rules) error {
-	err := s.reading(ctx, func(ctx context.Context) error {
+	err := s.querying(ctx, func(ctx context.Context) error {
 		return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{AccessMode: pgx.ReadWrite}, func(tx pgx.Tx) error {
 			for _, k := range kinds {
 				if err := register(ctx, tx, k); err != nil {

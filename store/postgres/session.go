@@ -66,8 +66,12 @@ const durable = "SELECT set_config('synchronous_commit', 'on', false) WHERE curr
 // asApp takes the role of the application, whoever logged in: the rules are for the engine too.
 func asApp(ctx context.Context, c *pgx.Conn) error {
 	_, err := c.PgConn().Exec(ctx, "SET ROLE "+RoleApp+"; "+durable).ReadAll()
-	if e := serverError(err); e != nil && (e.Code == codeNoRight || e.Code == codeNoRole) {
-		return fmt.Errorf("%w: user %s must be a member of role %s (GRANT %s TO %s; `setpoint migrate up` creates the role): %w",
+	e := serverError(err)
+	if e != nil && e.Code == codeNoRole {
+		return fmt.Errorf("%w: there is no role %s; run `setpoint migrate up`: %w", ErrSchema, RoleApp, err)
+	}
+	if e != nil && e.Code == codeNoRight {
+		return fmt.Errorf("%w: user %s must be a member of role %s (GRANT %s TO %s): %w",
 			ErrPrivilege, c.Config().User, RoleApp, RoleApp, c.Config().User, err)
 	}
 	return err
@@ -155,6 +159,14 @@ func serverError(err error) *pgconn.PgError {
 		return e
 	}
 	return nil
+}
+
+// lost reports whether an error says that there is no connection, or that its server is going down: another try may reach one.
+func lost(err error) bool {
+	if e := serverError(err); e != nil {
+		return e.Code[:2] == "08" || e.Code[:2] == "57" && e.Code != codeCanceled || e.Code == codeReadOnly
+	}
+	return errors.Is(err, store.ErrUnavailable) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // unavailable wraps an error of a read: everything that keeps the database from answering is store.ErrUnavailable.

@@ -29,7 +29,9 @@ type Store struct {
 	// renewed is when a lease was renewed last, in nanoseconds.
 	renewed atomic.Int64
 
-	pool      *pgxpool.Pool
+	pool *pgxpool.Pool
+	// readers has a place for each connection that reads of callers may take. The pool has one more, for the feed.
+	readers   chan struct{}
 	steady    *steady
 	committer *committer
 	feed      *feed.Feed
@@ -65,7 +67,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.location = locate(config.ConnConfig)
 	// A scan may pause between two tables while its reader works.
 	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "60s"
-	config.MaxConns, config.MinConns = int32(o.Readers), 0
+	config.MaxConns, config.MinConns = int32(o.Readers)+1, 0
+	s.readers = make(chan struct{}, o.Readers)
 	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
 		s.follower.doubtPast()
 		return asApp(ctx, c)
@@ -200,6 +203,31 @@ func (s *Store) reading(ctx context.Context, f func(context.Context) error) erro
 		return context.Cause(ctx)
 	}
 	return unavailable(err)
+}
+
+// querying is reading from the pool, as one of a limited number: slow readers keep other readers waiting, and nobody else.
+func (s *Store) querying(ctx context.Context, f func(context.Context) error) error {
+	return s.reading(ctx, func(ctx context.Context) error {
+		select {
+		case s.readers <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		defer func() { <-s.readers }()
+		return f(ctx)
+	})
+}
+
+// retrying is querying for reads that may be repeated: when the connection turns out to be broken, it is done again while patience lasts.
+func (s *Store) retrying(ctx context.Context, f func(context.Context) error) error {
+	left, cancel := context.WithTimeout(ctx, s.options.Patience)
+	defer cancel()
+	for attempt := 0; ; attempt++ {
+		err := s.querying(ctx, f)
+		if err == nil || !lost(err) || !backoff(left, attempt) {
+			return err
+		}
+	}
 }
 
 // counter counts statements.

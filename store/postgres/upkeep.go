@@ -14,26 +14,49 @@ import (
 type upkeep struct {
 	store *Store
 	mu    sync.Mutex
-	// at and time are where the last round left off.
-	at    resource.Revision
-	time  time.Time
+	// at and time are where the last round left off, now is the newest time of a commit: all by the database's clock.
+	at        resource.Revision
+	time, now time.Time
+	// failures counts how often it was postponed in a row, until when that holds.
+	failures int
+	until    time.Time
+	// busy says that something is to be done, or under way.
+	busy  bool
 	alarm chan struct{}
 }
 
 func newUpkeep(s *Store) *upkeep { return &upkeep{store: s, alarm: make(chan struct{}, 1)} }
 
 func (u *upkeep) wake() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.busy = true
 	select {
 	case u.alarm <- struct{}{}:
 	default:
 	}
 }
 
+// rest notes that nothing is left to be done, unless it was woken again.
+func (u *upkeep) rest() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.busy = len(u.alarm) > 0
+}
+
+// resting reports whether nothing is to be done.
+func (u *upkeep) resting() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return !u.busy
+}
+
 // committed is told of every group.
 func (u *upkeep) committed(at time.Time) {
 	o := &u.store.options
 	u.mu.Lock()
-	due := u.store.feed.Revision() >= u.at+resource.Revision(o.PartitionRevisions/4) || at.Sub(u.time) > o.PartitionHistory/4
+	u.now = at
+	due := at.After(u.until) && (u.store.feed.Revision() >= u.at+resource.Revision(o.PartitionRevisions/4) || at.Sub(u.time) > o.PartitionHistory/4)
 	u.mu.Unlock()
 	if due {
 		u.wake()
@@ -55,18 +78,37 @@ func (u *upkeep) run(ctx context.Context) {
 			if err == nil {
 				break
 			}
-			if attempt == 20 {
-				u.store.options.Logger.Warn("the upkeep of partitions fails; it is tried again when commits call for it", "error", err)
+			if attempt == upkeepAttempts {
+				u.store.options.Logger.Warn("partitions cannot be changed: somebody reads them for long; it is tried again later", "error", err)
+				u.postpone()
 				break
 			}
 		}
+		u.rest()
 	}
+}
+
+// An attempt that has to wait for a reader holds up commits for a moment. So there are few in a row, and then a pause, which doubles.
+const (
+	upkeepAttempts = 4
+	upkeepPause    = time.Second
+	upkeepMost     = time.Minute
+)
+
+// postpone notes that all attempts failed.
+func (u *upkeep) postpone() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.until = u.now.Add(min(upkeepMost, upkeepPause<<min(u.failures, 6)))
+	u.failures++
 }
 
 // round forgets what is older than the retention, and sees to the partitions.
 func (u *upkeep) round(ctx context.Context) error {
 	o := &u.store.options
-	head := u.store.feed.Revision()
+	u.mu.Lock()
+	head, now := u.store.feed.Revision(), u.now
+	u.mu.Unlock()
 	var forget resource.Revision
 	if o.RetainRevisions >= 0 && head > resource.Revision(o.RetainRevisions) {
 		forget = head - resource.Revision(o.RetainRevisions)
@@ -80,7 +122,7 @@ func (u *upkeep) round(ctx context.Context) error {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.at, u.time = head, time.Now()
+	u.at, u.time, u.failures = head, now, 0
 	return nil
 }
 
@@ -94,7 +136,10 @@ func (s *Store) compact(ctx context.Context, before resource.Revision, history t
 		}
 		s.feed.Forgot(resource.Revision(compacted))
 	}
-	_, err := s.pool.Exec(ctx, "SELECT setpoint.partitions_v1($1, $2)", s.options.PartitionRevisions, s.options.PartitionHistory)
+	if _, err := s.pool.Exec(ctx, "SELECT setpoint.partitions_v1($1, $2)", s.options.PartitionRevisions, s.options.PartitionHistory); err != nil {
+		return err
+	}
+	_, err := s.pool.Exec(ctx, "SELECT setpoint.prune_v1()")
 	return err
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/setpointhq/setpoint/adapter/subsystem"
 	"github.com/setpointhq/setpoint/examples/gateway/subsystems/dnsserver"
 	"github.com/setpointhq/setpoint/internal/testkit"
+	"github.com/setpointhq/setpoint/internal/testkit/pg"
 )
 
 // ledger is what a subsystem of the kit says it has done.
@@ -223,6 +224,29 @@ func (d *demo) sql(statement string) string {
 	return strings.TrimSpace(run(d.t, testkit.Package(d.t, "sqlite3", "sqlite3"), "-readonly", "-cmd", ".timeout 10000", d.path("setpoint.db"), statement))
 }
 
+// query asks the PostgreSQL database, beside the server.
+func (d *demo) query(statement string) [][]string {
+	d.t.Helper()
+	rows, err := pg.Query(d.t.Context(), d.url, statement)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return rows
+}
+
+// rows are the rows of a table.
+func (d *demo) rows(table string) string {
+	d.t.Helper()
+	if d.url == "" {
+		return d.sql("SELECT kind, namespace, name FROM " + table)
+	}
+	var text []string
+	for _, row := range d.query("SELECT x::text FROM setpoint." + table + " x LIMIT 20") {
+		text = append(text, row[0])
+	}
+	return strings.Join(text, "\n")
+}
+
 // disagreements are where the subsystems have something else than the gateways show.
 func (d *demo) disagreements(all map[string]gateway) (found []string) {
 	d.t.Helper()
@@ -304,7 +328,7 @@ func (d *demo) nothingLeft(t *testing.T) {
 		t.Errorf("certificates are left: %v, %v", left, err)
 	}
 	for _, table := range []string{"object", "command", "signal", "timer"} {
-		if rows := d.sql("SELECT kind, namespace, name FROM " + table); rows != "" {
+		if rows := d.rows(table); rows != "" {
 			t.Errorf("rows of %s are left:\n%s", table, rows)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/setpointhq/setpoint/client"
 	edge "github.com/setpointhq/setpoint/examples/gateway"
 	"github.com/setpointhq/setpoint/internal/testkit"
+	"github.com/setpointhq/setpoint/internal/testkit/pg"
 )
 
 // demo is one `setpoint dev --demo gateway` with what it has started. What a test leaves running is ended with the test.
@@ -26,9 +28,12 @@ type demo struct {
 	// directory is what the program calls ".setpoint".
 	directory   string
 	environment []string
-	process     *testkit.Process
-	client      *client.Client
-	gateways    client.Kind
+	// postgres and url are the database, when it is not a file.
+	postgres *pg.Server
+	url      string
+	process  *testkit.Process
+	client   *client.Client
+	gateways client.Kind
 	// upstream is what the gateways route to.
 	upstream string
 }
@@ -77,7 +82,10 @@ func (d *demo) read(elements ...string) string {
 // start runs Setpoint, and does not wait for it.
 func (d *demo) start() {
 	d.t.Helper()
-	arguments := append(d.environment, setpoint, "dev", "--demo", "gateway", "--listen", "127.0.0.1:0", "--directory", d.directory)
+	arguments := append(slices.Clip(d.environment), setpoint, "dev", "--demo", "gateway", "--listen", "127.0.0.1:0", "--directory", d.directory)
+	if d.url != "" {
+		arguments = append(arguments, "--store", d.url)
+	}
 	d.process = testkit.Start(d.t, "env", arguments...)
 }
 
@@ -213,6 +221,9 @@ func (d *demo) await(what string, look func() (seen string, done bool)) {
 func (d *demo) diagnosis() string {
 	if _, err := os.Stat(d.path("server")); err != nil {
 		return "no server: " + err.Error()
+	}
+	if d.url != "" {
+		return "(the database has gone on)"
 	}
 	rows := d.sql("SELECT kind, name FROM object WHERE attributes NOT LIKE '%\"type\":\"Ready\",\"status\":\"True\"%' OR deleted <> 0 OR state IN ('Provisioning', 'Degraded', 'Deleting')")
 	var b strings.Builder

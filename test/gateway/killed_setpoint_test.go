@@ -24,7 +24,7 @@ func TestKilledSetpoint(t *testing.T) {
 	d := newDemo(t)
 	d.start()
 	d.introduced()
-	c := &customer{demo: d, random: rand.New(rand.NewPCG(random.Uint64(), 1)), wishes: map[string]edge.GatewaySpec{}, versions: map[string]string{}}
+	c := newCustomer(d, random, "g", 5)
 	c.wishes["shop"] = d.get("shop").Spec // which every start of the demo makes anew
 	ctx, dismiss := context.WithCancel(t.Context())
 	defer dismiss()
@@ -98,15 +98,21 @@ type customer struct {
 	wishes                    map[string]edge.GatewaySpec
 	versions                  map[string]string
 	created, changed, deleted int
+	// prefix and names say which gateways it plays with, and how many.
+	prefix string
+	names  int
 }
 
-// names is how many gateways a customer plays with.
-const names = 5
+func newCustomer(d *demo, random *rand.Rand, prefix string, names int) *customer {
+	return &customer{
+		demo: d, random: rand.New(rand.NewPCG(random.Uint64(), 1)), wishes: map[string]edge.GatewaySpec{}, versions: map[string]string{}, prefix: prefix, names: names,
+	}
+}
 
 // work goes on until ctx ends, and ends between two wishes.
 func (c *customer) work(ctx context.Context) error {
 	for n := 1; ctx.Err() == nil; n++ {
-		name := fmt.Sprintf("g%d", c.random.IntN(names))
+		name := fmt.Sprintf("%s%d", c.prefix, c.random.IntN(c.names))
 		_, exists := c.wishes[name]
 		if exists && c.random.IntN(3) == 0 {
 			if err := c.remove(name); err != nil {

@@ -84,7 +84,7 @@ BEGIN
   -- The lock comes first, and alone: what follows sees everything that was committed before it was had.
   PERFORM setpoint.lock_counter();
   SELECT c.revision, c.signals, c.at, k.epoch INTO base FROM setpoint.counter c LEFT JOIN setpoint.committer k ON k.id = p_committer WHERE c.id = 1;
-  IF base.epoch IS DISTINCT FROM p_epoch THEN
+  IF base.epoch IS NULL OR base.epoch IS DISTINCT FROM p_epoch THEN
     RAISE EXCEPTION 'setpoint: committer % is at epoch %, not %', p_committer, base.epoch, p_epoch USING ERRCODE = 'SP001';
   END IF;
 
@@ -360,58 +360,80 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- partition makes a partition and its guards, and then puts it into its table, unless rows that belong there are in the rest already.
-CREATE FUNCTION setpoint.partition(p_parent text, p_name text, p_from text, p_to text) RETURNS int LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+-- partition makes a partition with its guards, to be put into its table.
+CREATE FUNCTION setpoint.partition(p_parent text, p_name text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   EXECUTE format('CREATE TABLE setpoint.%I (LIKE setpoint.%I INCLUDING DEFAULTS)', p_name, p_parent);
   CALL setpoint.guard_partition(p_name);
-  EXECUTE format('ALTER TABLE setpoint.%I ATTACH PARTITION setpoint.%I FOR VALUES FROM (%L) TO (%L)', p_parent, p_name, p_from, p_to);
-  RETURN 1;
 END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- partitions_v1 sees to it that the feed and the history have partitions for what comes, and drops those in which nothing is retained. Nobody waits for it
--- long: when it does not get its locks at once, it raises, and is called again later. One session at a time does it.
-CREATE FUNCTION setpoint.partitions_v1(p_span bigint, p_day interval, OUT created int, OUT dropped int) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  c    record;
-  p    record;
-  low  bigint;
-  day  timestamptz;
-  name text;
+-- hurry is for changes of partitions: one session at a time, which nobody waits for long. When it does not get its locks soon, it raises, and is called again later.
+CREATE FUNCTION setpoint.hurry() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-  PERFORM set_config('lock_timeout', '200ms', true);
+  PERFORM set_config('lock_timeout', '100ms', true);
   PERFORM set_config('idle_in_transaction_session_timeout', '2s', true);
-  created := 0; dropped := 0;
-  IF NOT pg_try_advisory_xact_lock(5360845200124) THEN
-    RETURN;
-  END IF;
-  SELECT k.revision, k.compacted, r.history INTO c FROM setpoint.counter k, setpoint.retention r WHERE k.id = 1;
-  FOR i IN 0..2 LOOP
-    low := (c.revision / p_span + i) * p_span;
-    name := format('feed_%s', low);
-    IF to_regclass('setpoint.' || name) IS NULL AND NOT EXISTS (SELECT 1 FROM setpoint.feed_rest f WHERE f.revision >= low AND f.revision < low + p_span) THEN
-      created := created + setpoint.partition('feed', name, low::text, (low + p_span)::text);
-    END IF;
+  PERFORM pg_advisory_xact_lock(5360845200124);
+END $$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- partitions_v1 sees to it that the feed and the history have partitions for what comes, unless rows of that time are in the rest already. Locks that commits
+-- meet (those of the rest) come last, in the order in which commits take theirs: history, then feed.
+CREATE FUNCTION setpoint.partitions_v1(p_span bigint, p_day interval, OUT created int) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  head    bigint := (SELECT c.revision FROM setpoint.counter c WHERE c.id = 1);
+  missing json;
+  p       record;
+BEGIN
+  PERFORM setpoint.hurry();
+  created := 0;
+  SELECT coalesce(json_agg(w ORDER BY w.turn, w.name), '[]') INTO missing FROM (
+    SELECT 1 AS turn, 'history' AS parent, 'history_' || to_char(d.day AT TIME ZONE 'UTC', 'YYYYMMDD"_"HH24MISS') AS name, format('FROM (%L) TO (%L)', d.day, d.day + p_day) AS bounds
+      FROM (SELECT date_bin(p_day, clock_timestamp() + i * p_day, '2020-01-01Z') AS day FROM generate_series(0, 2) i) d
+      WHERE NOT EXISTS (SELECT 1 FROM setpoint.history_rest h WHERE h.at >= d.day AND h.at < d.day + p_day)
+    UNION ALL
+    SELECT 2, 'feed', 'feed_' || f.low, format('FROM (%s) TO (%s)', f.low, f.low + p_span)
+      FROM (SELECT (head / p_span + i) * p_span AS low FROM generate_series(0, 2) i) f
+      WHERE NOT EXISTS (SELECT 1 FROM setpoint.feed_rest r WHERE r.revision >= f.low AND r.revision < f.low + p_span)) w
+    WHERE to_regclass('setpoint.' || w.name) IS NULL;
+  FOR p IN SELECT * FROM json_to_recordset(missing) x(parent text, name text) LOOP
+    PERFORM setpoint.partition(p.parent, p.name);
   END LOOP;
-  FOR i IN 0..2 LOOP
-    day := date_bin(p_day, clock_timestamp() + i * p_day, '2020-01-01Z');
-    name := 'history_' || to_char(day AT TIME ZONE 'UTC', 'YYYYMMDD"_"HH24MISS');
-    IF to_regclass('setpoint.' || name) IS NULL AND NOT EXISTS (SELECT 1 FROM setpoint.history_rest h WHERE h.at >= day AND h.at < day + p_day) THEN
-      created := created + setpoint.partition('history', name, day::text, (day + p_day)::text);
-    END IF;
+  FOR p IN SELECT * FROM json_to_recordset(missing) x(parent text, name text, bounds text) LOOP
+    EXECUTE format('ALTER TABLE setpoint.%I ATTACH PARTITION setpoint.%I FOR VALUES %s', p.parent, p.name, p.bounds);
+    created := created + 1;
   END LOOP;
-  FOR p IN SELECT k.relname AS name, b.parent, (regexp_match(pg_get_expr(k.relpartbound, k.oid), 'TO \(''?([^'')]*)''?\)'))[1] AS till
-      FROM (VALUES ('feed'), ('history')) b(parent) JOIN pg_inherits i ON i.inhparent = ('setpoint.' || b.parent)::regclass JOIN pg_class k ON k.oid = i.inhrelid LOOP
-    CONTINUE WHEN p.till IS NULL;
-    IF (CASE p.parent WHEN 'feed' THEN p.till::bigint <= c.compacted + 1 ELSE p.till::timestamptz <= c.history END) THEN
-      EXECUTE format('DROP TABLE setpoint.%I', p.name);
-      dropped := dropped + 1;
+END $$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- prune_v1 drops the partitions in which nothing is retained, and empties the rest of what is not. A table is locked as a whole before anything in it, and in the order
+-- in which commits take theirs.
+CREATE FUNCTION setpoint.prune_v1(OUT dropped int) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  p    record;
+  last text := '';
+BEGIN
+  PERFORM setpoint.hurry();
+  dropped := 0;
+  FOR p IN
+    SELECT k.oid, k.relname AS name, b.parent
+      FROM setpoint.counter c, setpoint.retention r, (VALUES (1, 'history'), (2, 'feed')) b(turn, parent)
+      JOIN pg_inherits i ON i.inhparent = ('setpoint.' || b.parent)::regclass JOIN pg_class k ON k.oid = i.inhrelid
+      CROSS JOIN LATERAL (SELECT (regexp_match(pg_get_expr(k.relpartbound, k.oid), 'TO \(''?([^'')]*)''?\)'))[1] AS till) x
+      WHERE CASE WHEN x.till IS NULL THEN false WHEN b.parent = 'feed' THEN x.till::bigint <= c.compacted + 1 ELSE x.till::timestamptz <= r.history END
+      ORDER BY b.turn LOOP
+    IF p.parent <> last THEN
+      EXECUTE format('LOCK TABLE ONLY setpoint.%I IN ACCESS EXCLUSIVE MODE', p.parent);
+      last := p.parent;
     END IF;
+    EXECUTE format('DROP TABLE setpoint.%I', p.name);
+    dropped := dropped + 1;
   END LOOP;
-  DELETE FROM setpoint.feed_rest f WHERE f.revision <= c.compacted;
-  DELETE FROM setpoint.history_rest h WHERE h.at < c.history;
+  DELETE FROM setpoint.history_rest h WHERE h.at < (SELECT r.history FROM setpoint.retention r);
+  DELETE FROM setpoint.feed_rest f WHERE f.revision <= (SELECT c.compacted FROM setpoint.counter c);
 END $$;
 -- +goose StatementEnd
 
@@ -451,6 +473,6 @@ BEGIN
   EXECUTE 'GRANT USAGE ON SCHEMA setpoint TO setpoint_app, setpoint_read';
   EXECUTE 'GRANT SELECT ON ALL TABLES IN SCHEMA setpoint TO setpoint_app, setpoint_read';
   EXECUTE 'REVOKE ALL ON ALL PROCEDURES IN SCHEMA setpoint FROM PUBLIC';
-  EXECUTE 'GRANT EXECUTE ON FUNCTION setpoint.open_v1, setpoint.resolve_v1, setpoint.commit_v1, setpoint.acquire_v1, setpoint.release_v1, setpoint.register_v1, setpoint.compact_v1, setpoint.partitions_v1, setpoint.blockers_v1 TO setpoint_app';
+  EXECUTE 'GRANT EXECUTE ON FUNCTION setpoint.open_v1, setpoint.resolve_v1, setpoint.commit_v1, setpoint.acquire_v1, setpoint.release_v1, setpoint.register_v1, setpoint.compact_v1, setpoint.partitions_v1, setpoint.prune_v1, setpoint.blockers_v1 TO setpoint_app';
 END $$;
 -- +goose StatementEnd

@@ -21,8 +21,11 @@ CREATE FUNCTION setpoint.propose(key text, expected_revision bigint, patch json)
 DECLARE
   number bigint;
 BEGIN
-  IF key !~ '^[^/]+/[^/]*/[^/]+$' THEN
+  IF key IS NULL OR key !~ '^[^/]+/[^/]*/[^/]+$' THEN
     RAISE EXCEPTION 'setpoint: "%" is no key; it has the form kind/namespace/name, as in setpoint.object', key USING ERRCODE = 'SP002';
+  END IF;
+  IF expected_revision IS NULL OR expected_revision < 1 THEN
+    RAISE EXCEPTION 'setpoint: % is no revision; state the one that the change was made for, as in setpoint.object', expected_revision USING ERRCODE = 'SP002';
   END IF;
   IF json_typeof(patch) IS DISTINCT FROM 'object' THEN
     RAISE EXCEPTION 'setpoint: the patch is a JSON object, as {"spec": {"size": 3}}' USING ERRCODE = 'SP002';
@@ -34,6 +37,8 @@ BEGIN
     RAISE EXCEPTION 'setpoint: 1000 proposals wait already; is a server running?' USING ERRCODE = 'SP002';
   END IF;
   INSERT INTO setpoint.proposal (key, expected, patch) VALUES (propose.key, expected_revision, propose.patch::text) RETURNING id INTO number;
+  -- What was judged long ago is forgotten.
+  DELETE FROM setpoint.proposal p WHERE p.id <= number - 10000 AND p.admitted IS NOT NULL;
   PERFORM pg_notify('setpoint_proposal', number::text);
   RETURN number;
 END $$;
@@ -46,11 +51,31 @@ $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
+-- guard_proposal: a proposal is made in one's own name, judged once, and does not change.
+CREATE FUNCTION setpoint.guard_proposal() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF TG_OP = 'INSERT' AND NEW.by_whom = session_user AND NEW.admitted IS NULL THEN
+    RETURN NEW;
+  END IF;
+  IF TG_OP = 'UPDATE' AND OLD.admitted IS NULL AND (NEW.id, NEW.key, NEW.expected, NEW.patch, NEW.by_whom, NEW.at) = (OLD.id, OLD.key, OLD.expected, OLD.patch, OLD.by_whom, OLD.at) THEN
+    RETURN NEW;
+  END IF;
+  IF TG_OP = 'DELETE' AND OLD.admitted IS NOT NULL THEN
+    RETURN OLD;
+  END IF;
+  RAISE EXCEPTION 'setpoint: a proposal is made in one''s own name, judged once, and does not change' USING ERRCODE = 'SP003';
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER guard_write BEFORE INSERT OR UPDATE OR DELETE ON setpoint.proposal FOR EACH ROW EXECUTE FUNCTION setpoint.guard_proposal();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON setpoint.proposal FOR EACH STATEMENT EXECUTE FUNCTION setpoint.guard_never();
+ALTER TABLE setpoint.proposal ENABLE ALWAYS TRIGGER guard_write, ENABLE ALWAYS TRIGGER guard_truncate;
+
+-- +goose StatementBegin
 DO $$
 BEGIN
   EXECUTE 'REVOKE ALL ON setpoint.proposal FROM PUBLIC';
   EXECUTE 'GRANT SELECT ON setpoint.proposal TO setpoint_app, setpoint_read';
-  EXECUTE 'REVOKE ALL ON FUNCTION setpoint.propose(text, bigint, json), setpoint.judge_v1(bigint, boolean, bigint, text) FROM PUBLIC';
+  EXECUTE 'REVOKE ALL ON FUNCTION setpoint.propose(text, bigint, json), setpoint.judge_v1(bigint, boolean, bigint, text), setpoint.guard_proposal() FROM PUBLIC';
   EXECUTE 'GRANT EXECUTE ON FUNCTION setpoint.propose(text, bigint, json), setpoint.judge_v1(bigint, boolean, bigint, text) TO setpoint_app';
 END $$;
 -- +goose StatementEnd

@@ -6,7 +6,7 @@
 -- +goose StatementBegin
 CREATE FUNCTION setpoint.stats_v1(OUT names text[], OUT partitions bigint[], OUT live bigint[], OUT dead bigint[], OUT bytes bigint[],
   OUT oldest interval, OUT waiting int, OUT proposals int, OUT feed_ahead bigint, OUT history_ahead interval)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '100ms' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
 BEGIN
   SELECT array_agg(t.name ORDER BY t.name), array_agg(t.partitions ORDER BY t.name), array_agg(t.live ORDER BY t.name), array_agg(t.dead ORDER BY t.name), array_agg(t.bytes ORDER BY t.name)
     INTO names, partitions, live, dead, bytes

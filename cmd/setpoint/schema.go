@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/setpointhq/setpoint/cli"
+	"github.com/setpointhq/setpoint/store"
+	"github.com/setpointhq/setpoint/store/postgres"
+)
+
+// schema is the engine's migrations as the command line wants them.
+type schema struct{}
+
+// Up applies what is missing. Its status says how far it came, also when it failed.
+func (schema) Up(ctx context.Context, url string) (cli.SchemaStatus, error) {
+	st, err := postgres.Migrate(ctx, url)
+	if err == nil {
+		return status(st), nil
+	}
+	st, unread := postgres.ReadStatus(ctx, url)
+	return status(st), classified(errors.Join(err, unread))
+}
+
+// Status reads where the schema stands.
+func (schema) Status(ctx context.Context, url string) (cli.SchemaStatus, error) {
+	st, err := postgres.ReadStatus(ctx, url)
+	return status(st), classified(err)
+}
+
+func status(st postgres.Status) cli.SchemaStatus {
+	s := cli.SchemaStatus{Database: st.Database, Version: st.Version, Known: st.Known, Guarded: st.Guarded, Steps: []cli.SchemaStep{}}
+	for _, m := range st.Migrations {
+		s.Steps = append(s.Steps, cli.SchemaStep{Version: m.Version, Name: m.Name, Applied: m.Applied})
+	}
+	return s
+}
+
+// Plan is one transaction with everything that Up would do. The steps of Up are transactions of their own; what is there afterwards is the same.
+func (schema) Plan(ctx context.Context, url string) (string, error) {
+	st, err := postgres.ReadStatus(ctx, url)
+	if err != nil {
+		return "", classified(err)
+	}
+	var steps strings.Builder
+	for _, m := range st.Migrations {
+		if m.Applied.IsZero() {
+			fmt.Fprintf(&steps, "-- %s\n%s\nINSERT INTO setpoint.schema_version (version_id, is_applied) VALUES (%d, true);\n\n", m.Name, m.SQL, m.Version)
+		}
+	}
+	guard := st.Superuser && (!st.Guarded || steps.Len() > 0)
+	if steps.Len() == 0 && !guard {
+		return "", nil
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "-- What `setpoint migrate up` would run on %s, which has version %d of %d.\nBEGIN;\n", st.Database, st.Version, st.Known)
+	if st.Version == 0 {
+		b.WriteString(postgres.Preamble())
+	} else {
+		b.WriteString("SET ROLE " + postgres.RoleOwner + ";\nSET setpoint.unlock = 'on';\n")
+	}
+	b.WriteString(steps.String())
+	if guard {
+		b.WriteString(postgres.Epilogue())
+	}
+	b.WriteString("\nCOMMIT;\n")
+	return b.String(), nil
+}
+
+// classified gives the errors of engines the exit codes that say what to do.
+func classified(err error) error {
+	var said *pgconn.PgError
+	var unreached *pgconn.ConnectError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, postgres.ErrSchema):
+		return &cli.Failure{Code: cli.ExitSchema, Err: err}
+	case errors.Is(err, postgres.ErrPrivilege), errors.As(err, &said) && refusals[said.Code]:
+		return &cli.Failure{Code: cli.ExitRefused, Err: err}
+	case errors.Is(err, store.ErrUnavailable), errors.As(err, &unreached):
+		return &cli.Failure{Code: cli.ExitUnavailable, Err: err}
+	}
+	return err
+}
+
+// refusals are PostgreSQL's conditions that repeating does not mend: who asks is not let in, there is no such database, or a right is missing.
+var refusals = map[string]bool{"28000": true, "28P01": true, "3D000": true, "42501": true}
