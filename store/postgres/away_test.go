@@ -110,6 +110,11 @@ func TestForeignDefaults(t *testing.T) {
 			t.Errorf("%s is %q for reads (error %v), want %q: %s", c.setting, have, err, c.reads, c.reason)
 		}
 	}
+	one.lineage.mu.Lock()
+	if one.lineage.system == "" || one.lineage.timeline == 0 {
+		t.Errorf("a user without special rights sees system %q and timeline %d: a former primary would not be told from the primary", one.lineage.system, one.lineage.timeline)
+	}
+	one.lineage.mu.Unlock()
 	watchers := map[string]*watcher{"one": watch(t, one), "two": watch(t, two)}
 	crowd := gather(t, one, 8, seed)
 	beside := &crowdBeside{crowd: crowd, engine: two}

@@ -23,6 +23,12 @@
 // follower (follow.go) reads the table, woken by a notification per group. A notification that gets lost costs one period of renewal at most: renewing a lease, which every
 // node does, also tells the newest revision.
 //
+// # When another server becomes the primary
+//
+// The URL names the servers; the one that takes writes is looked for whenever a connection ends. A former primary that nobody told still takes writes: a process that has seen its successor
+// refuses it, by the timeline (lineage.go), and one that has not gets no acknowledgement there while synchronous_standby_names makes its commits wait. A new session may lead to a server that lacks
+// what was published, because its standby was behind: before anything more is published the newest commit is compared, and if it is another one, readers are told to scan again.
+//
 // # The rules
 //
 // The application's role owns no table and may write none. It calls functions, which judge. Below them, triggers hold every writer to the rules: see migrations/00002_guards.sql

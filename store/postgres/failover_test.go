@@ -113,7 +113,7 @@ func TestFailover(t *testing.T) {
 // refusesReplica checks that a store does not open on a server that takes no writes.
 func refusesReplica(t *testing.T, address string) {
 	t.Helper()
-	s, err := Open(t.Context(), Options{URL: address, Patience: 100 * time.Millisecond})
+	s, err := Open(t.Context(), Options{URL: address, Patience: 2 * time.Second})
 	if err == nil {
 		t.Errorf("a store was opened on a replica; close: %v", s.Close())
 	}

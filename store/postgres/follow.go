@@ -146,7 +146,9 @@ func (f *follower) catchUp(ctx context.Context) error {
 		if head >= wanted {
 			return nil
 		}
-		items, err := f.store.readItems(ctx, head, wanted)
+		bounded, cancel := f.bounded(ctx)
+		items, err := f.store.readItems(bounded, head, wanted)
+		cancel()
 		if err != nil {
 			return err
 		}
@@ -157,6 +159,11 @@ func (f *follower) catchUp(ctx context.Context) error {
 		f.take(items)
 	}
 	return ctx.Err()
+}
+
+// bounded limits how long one question may go without an answer, for a server that is frozen and never ends its connections.
+func (f *follower) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, f.store.options.StatementTimeout+connectTimeout)
 }
 
 // doubtPast is called whenever a session is opened, which may lead to another server: nothing more is published before verify has looked.
@@ -191,6 +198,8 @@ func (f *follower) take(items []feed.Item) {
 // verify asks whether the newest commit published is the one that the database has. When it is not, a replica was promoted that lacked it, or the feed was
 // compacted beyond it: readers have to scan again.
 func (f *follower) verify(ctx context.Context) error {
+	ctx, cancel := f.bounded(ctx)
+	defer cancel()
 	f.mu.Lock()
 	head, suspicions := f.store.feed.Revision(), f.suspicions
 	f.mu.Unlock()

@@ -109,17 +109,23 @@ func locate(c *pgx.ConnConfig) string {
 func (s *Store) begin(ctx context.Context) error {
 	wait, cancel := context.WithTimeout(ctx, s.options.Patience)
 	defer cancel()
-	var err error
+	var last error
 	for attempt := 0; ; attempt++ {
 		if attempt > 0 && !backoff(wait, attempt) {
-			return unavailable(err)
+			if ctx.Err() != nil {
+				return errors.Join(context.Cause(ctx), last)
+			}
+			return fmt.Errorf("%w for %s: %w", store.ErrUnavailable, s.options.Patience, last)
 		}
-		err = s.learn(wait)
+		err := s.learn(wait)
 		if err == nil {
 			break
 		}
 		if errors.Is(err, ErrSchema) || errors.Is(err, ErrPrivilege) {
 			return err
+		}
+		if last == nil || wait.Err() == nil { // that patience ran out says nothing
+			last = err
 		}
 	}
 	if err := s.upkeep.round(wait); err != nil {

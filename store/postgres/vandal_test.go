@@ -168,6 +168,16 @@ func TestVandalismIsRefused(t *testing.T) {
 	}
 }
 
+// TestNamesAreLookedUpWhereTheyAreMeant: every function says where.
+func TestNamesAreLookedUpWhereTheyAreMeant(t *testing.T) {
+	url := newDatabase(t)
+	got := mustPSQL(t, url, `SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace IN ('setpoint'::regnamespace, 'setpoint_guard'::regnamespace)
+		AND NOT coalesce(p.proconfig, '{}') @> '{"search_path=pg_catalog, pg_temp"}'`)
+	if got != "" {
+		t.Errorf("functions without a search_path of their own: %s", got)
+	}
+}
+
 // TestVandalsThroughTheDoor calls the function that commits, which the application may: it judges.
 func TestVandalsThroughTheDoor(t *testing.T) {
 	s := furnished(t)

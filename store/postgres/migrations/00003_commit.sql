@@ -369,12 +369,11 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- hurry is for changes of partitions: one session at a time, which nobody waits for long. When it does not get its locks soon, it raises, and is called again later.
+-- hurry is for changes of partitions, for which nobody waits for long: what does not get its locks soon, raises, and is called again later.
 CREATE FUNCTION setpoint.hurry() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   PERFORM set_config('lock_timeout', '100ms', true);
   PERFORM set_config('idle_in_transaction_session_timeout', '2s', true);
-  PERFORM pg_advisory_xact_lock(5360845200124);
 END $$;
 -- +goose StatementEnd
 
@@ -389,6 +388,9 @@ DECLARE
 BEGIN
   PERFORM setpoint.hurry();
   created := 0;
+  IF NOT pg_try_advisory_xact_lock(5360845200124) THEN
+    RETURN; -- another process is making them
+  END IF;
   SELECT coalesce(json_agg(w ORDER BY w.turn, w.name), '[]') INTO missing FROM (
     SELECT 1 AS turn, 'history' AS parent, 'history_' || to_char(d.day AT TIME ZONE 'UTC', 'YYYYMMDD"_"HH24MISS') AS name, format('FROM (%L) TO (%L)', d.day, d.day + p_day) AS bounds
       FROM (SELECT date_bin(p_day, clock_timestamp() + i * p_day, '2020-01-01Z') AS day FROM generate_series(0, 2) i) d
@@ -417,6 +419,7 @@ DECLARE
   last text := '';
 BEGIN
   PERFORM setpoint.hurry();
+  PERFORM pg_advisory_xact_lock(5360845200125);
   dropped := 0;
   FOR p IN
     SELECT k.oid, k.relname AS name, b.parent
