@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -21,15 +22,20 @@ var web = http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 // straySimulated is strays for a host that simulates: by its inventory, and by what each proxy says it has loaded.
 func (d *demo) straySimulated(all map[string]gateway) (found []string) {
 	d.t.Helper()
-	var page subsystem.Inventory
-	if err := d.fetch("http://"+d.read("hosts", "address")+"/v1/inventory", &page); err != nil {
-		d.t.Fatal(err)
-	}
 	var have []string
-	for _, item := range page.Items {
-		have = append(have, item.Key)
-		if item.Lost != "" {
-			found = append(found, fmt.Sprintf("instance %s is lost: %s", item.Key, item.Lost))
+	for after := ""; ; {
+		var page subsystem.Inventory
+		if err := d.fetch("http://"+d.read("hosts", "address")+"/v1/inventory?after="+url.QueryEscape(after), &page); err != nil {
+			d.t.Fatal(err)
+		}
+		for _, item := range page.Items {
+			have = append(have, item.Key)
+			if item.Lost != "" {
+				found = append(found, fmt.Sprintf("instance %s is lost: %s", item.Key, item.Lost))
+			}
+		}
+		if after = page.Next; after == "" {
+			break
 		}
 	}
 	if want := instances(all); !slices.Equal(have, want) {
