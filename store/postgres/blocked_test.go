@@ -114,7 +114,7 @@ func TestFrozenInATransaction(t *testing.T) {
 	if err := child.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	before := s.Revision()
+	before := counterAt(t, s.options.URL)
 	others(t, s, second)
 	named(t, log, itoa(int(h.PID)), roleApp, "true")
 	if s.Blocked() == 0 {
@@ -123,7 +123,7 @@ func TestFrozenInATransaction(t *testing.T) {
 	if n := mustPSQL(t, s.options.URL, "SELECT count(*) FROM pg_stat_activity WHERE pid = "+itoa(int(h.PID))); n != "0" {
 		t.Error("the session of the frozen process is still there")
 	}
-	if got := s.Revision(); got != before+8 {
+	if got := counterAt(t, s.options.URL); got != before+8 {
 		t.Errorf("revision %d, want %d: the frozen commit is none", got, before+8)
 	}
 }
@@ -179,10 +179,10 @@ func TestFrozenInTheProtocol(t *testing.T) {
 		}
 		return mustPSQL(t, s.options.URL, "SELECT count(*) FROM pg_stat_activity WHERE pid = "+pid+" AND state = 'active' AND wait_event = 'ClientRead' AND backend_xid IS NOT NULL") == "1"
 	})
-	before := s.Revision()
+	before := counterAt(t, s.options.URL)
 	others(t, s)
 	named(t, log, pid, roleApp, "true")
-	if got := s.Revision(); got != before+4 {
+	if got := counterAt(t, s.options.URL); got != before+4 {
 		t.Errorf("revision %d, want %d: the commit that was never ended is none", got, before+4)
 	}
 	proxy.Cut()

@@ -173,10 +173,11 @@ func (f *follower) doubtPast() {
 	f.doubt()
 }
 
-// doubt is doubtPast with the mutex held.
+// doubt is doubtPast with the mutex held. It has verify look, also when nothing is committed.
 func (f *follower) doubt() {
 	f.suspect = true
 	f.suspicions++
+	f.want(f.wanted)
 }
 
 // take publishes what was read and not published meanwhile, unless it may come from another past.

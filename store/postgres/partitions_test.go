@@ -77,7 +77,7 @@ func TestPartitionsUnderLoad(t *testing.T) {
 		return compacted >= head-retain-span && !slices.Contains(names, "setpoint.feed_0") && !slices.Contains(names, "setpoint.feed_200") &&
 			slices.Contains(names, fmt.Sprintf("setpoint.feed_%d", (uint64(head)/span+1)*span))
 	})
-	again, err := s.Watch(t.Context(), s.Revision()-retain/2)
+	again, err := s.Watch(t.Context(), resource.Revision(counterAt(t, s.options.URL)-retain/2))
 	if err != nil {
 		t.Fatalf("what is retained cannot be watched: %v", err)
 	}

@@ -69,6 +69,16 @@ func mustPSQL(t testing.TB, url, script string) string {
 	return strings.TrimSpace(out)
 }
 
+// counterAt is the last revision that a database has. What a store knows may be a moment older.
+func counterAt(t testing.TB, url string) int {
+	t.Helper()
+	n, err := strconv.Atoi(mustPSQL(t, url, "SELECT revision FROM setpoint.counter"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // everything is a digest of all rows of all tables, proposals aside.
 func everything(t testing.TB, url string) string {
 	t.Helper()

@@ -12,8 +12,8 @@ import (
 func TestRestCostsHeartbeatsOnly(t *testing.T) {
 	const beats = 10
 	s := open(t, func(o *Options) { o.Heartbeat = 50 * time.Millisecond })
-	putCrate(t, s, crowdObject("a"), 0)
-	stream, err := s.Watch(t.Context(), s.Revision())
+	rev := putCrate(t, s, crowdObject("a"), 0)
+	stream, err := s.Watch(t.Context(), rev)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -156,7 +156,8 @@ func (s *Store) Compact(ctx context.Context, before resource.Revision, history t
 		for attempt := 0; ; attempt++ {
 			err := s.compact(ctx, before, history)
 			e := serverError(err)
-			if e == nil || e.Code != codeLock && e.Code != codeDeadlock {
+			// Of the codes, the last one says that a commit came into the rest before its partition did.
+			if e == nil || e.Code != codeLock && e.Code != codeDeadlock && e.Code != codeCheck {
 				return err
 			}
 			if !backoff(ctx, attempt) {

@@ -28,9 +28,10 @@ CREATE TABLE setpoint.counter (
   compacted   bigint NOT NULL       -- the feed is retained from compacted+1
 ) WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
 
--- Who commits. A process has one row; its epoch rises when an answer got lost, so that what was not committed by then never will be.
+-- Who commits. A process has one row; its epoch rises when an answer got lost, so that what was not committed by then never will be. The id is random: a number that
+-- was given by a server whose last commits got lost, must not be given again by its successor while the first one to have it lives.
 CREATE TABLE setpoint.committer (
-  id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id    bigint PRIMARY KEY,
   name  text   NOT NULL,
   epoch bigint NOT NULL DEFAULT 1,
   since timestamptz NOT NULL DEFAULT clock_timestamp()

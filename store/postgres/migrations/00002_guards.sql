@@ -61,15 +61,22 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
+-- held says whether attributes have finalizers. Escapes are taken out of all texts first: JSON may say \u0000, which PostgreSQL has no text for.
+CREATE FUNCTION setpoint.held(attributes text) RETURNS boolean LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT coalesce(json_array_length(regexp_replace(attributes, '\\.', '-', 'g')::json -> 'finalizers'), 0) > 0
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
 -- guard_object_delete: an object goes by the commit that writes its last form, which nobody holds, and what hung on it has gone before.
 CREATE FUNCTION setpoint.guard_object_delete() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE s record; bad record;
 BEGIN
   s := setpoint.span();
   SELECT o.kind, o.namespace, o.name, o.revision NOT BETWEEN s.low AND s.high AS astray,
-      coalesce(json_array_length(o.attributes::json -> 'finalizers'), 0) > 0 AS held INTO bad
+      setpoint.held(o.attributes) AS held INTO bad
     FROM old_rows o
-    WHERE o.revision NOT BETWEEN s.low AND s.high OR coalesce(json_array_length(o.attributes::json -> 'finalizers'), 0) > 0
+    WHERE o.revision NOT BETWEEN s.low AND s.high OR setpoint.held(o.attributes)
        OR EXISTS (SELECT 1 FROM setpoint.command c WHERE c.owner = o.uid) OR EXISTS (SELECT 1 FROM setpoint.signal g WHERE g.uid = o.uid)
        OR EXISTS (SELECT 1 FROM setpoint.timer t WHERE t.uid = o.uid)
     LIMIT 1;

@@ -17,7 +17,7 @@ END $$;
 
 -- +goose StatementBegin
 CREATE FUNCTION setpoint.open_v1(p_name text) RETURNS TABLE (committer bigint, epoch bigint) LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  INSERT INTO setpoint.committer (name) VALUES (p_name) RETURNING id, epoch
+  INSERT INTO setpoint.committer (id, name) VALUES (greatest(1, hashtextextended(gen_random_uuid()::text, 0) & 9223372036854775807), p_name) RETURNING id, epoch
 $$;
 -- +goose StatementEnd
 
@@ -148,8 +148,11 @@ BEGIN
     refused := refused || more;
   END IF;
   IF cardinality(s_member) > 0 THEN
+    -- A signal goes with its object; the group knows only by its number what a member consumes. So one may follow the removal that takes it.
     SELECT array_agg((w.member, 5, w.n, 1, w.id, '')::setpoint.refusal) INTO more
-      FROM unnest(s_member, s_id) WITH ORDINALITY w(member, id, n) LEFT JOIN setpoint.signal s ON s.id = w.id WHERE s.id IS NULL;
+      FROM unnest(s_member, s_id) WITH ORDINALITY w(member, id, n) LEFT JOIN setpoint.signal s ON s.id = w.id
+      WHERE s.id IS NULL OR o_goes AND EXISTS (SELECT 1 FROM unnest(o_member, o_removed, o_uid) x(member, removed, uid)
+        WHERE x.removed AND x.member < w.member AND x.uid = s.uid AND NOT EXISTS (SELECT 1 FROM unnest(refused) q WHERE q.member = x.member));
     refused := refused || more;
   END IF;
   IF cardinality(g_member) > 0 THEN
@@ -411,7 +414,7 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- prune_v1 drops the partitions in which nothing is retained, and empties the rest of what is not. A table is locked as a whole before anything in it, and in the order
+-- prune_v1 drops the partitions in which nothing is retained, empties the rest of what is not, and removes the rows of old committers. A table is locked as a whole before anything in it, and in the order
 -- in which commits take theirs.
 CREATE FUNCTION setpoint.prune_v1(OUT dropped int) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -437,6 +440,8 @@ BEGIN
   END LOOP;
   DELETE FROM setpoint.history_rest h WHERE h.at < (SELECT r.history FROM setpoint.retention r);
   DELETE FROM setpoint.feed_rest f WHERE f.revision <= (SELECT c.compacted FROM setpoint.counter c);
+  -- A process that lives still after so long is refused once (SP001), and opens a new row.
+  DELETE FROM setpoint.committer k WHERE k.since < clock_timestamp() - interval '30 days';
 END $$;
 -- +goose StatementEnd
 
