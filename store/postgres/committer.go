@@ -324,6 +324,8 @@ func (c *committer) refused(members []*group.Member, e *pgconn.PgError) ([]*grou
 		return c.singly(members, &store.CommitError{Err: store.ErrInvalid, Detail: e.Message}, e)
 	case "22": // a value
 		return c.singly(members, &store.CommitError{Err: store.ErrInvalid, Detail: e.Message}, e)
+	case "P0": // raised by a trigger of somebody's own
+		return c.singly(members, &store.CommitError{Err: store.ErrRule, Detail: e.Message}, e)
 	case "53", "58": // disk full, out of memory, I/O
 		return members, e
 	}
