@@ -71,10 +71,16 @@ func sqliteOutside(t testing.TB) setpointtest.Opener {
 // onPostgres is a database on the shared PostgreSQL server; the tests' TestMain is pg.Main.
 func onPostgres(t testing.TB) setpointtest.Opener {
 	t.Helper()
-	url := pg.Shared(t).Database(t)
-	if _, err := postgres.Migrate(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
+	url := pg.Shared(t).DatabaseLike(t, "plane", func(url string) error {
+		if _, err := postgres.Migrate(t.Context(), url); err != nil {
+			return err
+		}
+		st, err := postgres.Open(t.Context(), postgres.Options{URL: url}) // which makes the first partitions
+		if err != nil {
+			return err
+		}
+		return st.Close()
+	})
 	return func(ctx context.Context) (store.Store, error) {
 		// A heartbeat is in real time: it would fall anywhere in a world's.
 		return postgres.Open(ctx, postgres.Options{URL: url, Heartbeat: time.Hour})

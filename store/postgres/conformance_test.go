@@ -19,11 +19,10 @@ func TestMain(m *testing.M) {
 // newDatabase makes an empty database with a schema, and returns the URL of its superuser.
 func newDatabase(t testing.TB) string {
 	t.Helper()
-	url := pg.Shared(t).Database(t)
-	if _, err := Migrate(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
-	return url
+	return pg.Shared(t).DatabaseLike(t, "plane", func(url string) error {
+		_, err := Migrate(t.Context(), url)
+		return err
+	})
 }
 
 // open opens a database of the test's own, and closes it at the end.

@@ -22,8 +22,11 @@ type Server struct {
 	settings     map[string]string
 	shared       bool // of the whole test binary: it is never stopped by a test
 	databases    atomic.Int64
-	slots        atomic.Int64
-	primary      *Server // that a standby follows
+	// filled are the databases that others are copied from.
+	filling sync.Mutex
+	filled  map[string]bool
+	slots   atomic.Int64
+	primary *Server // that a standby follows
 
 	mu          sync.Mutex
 	process     *process // the latest; nil before the first

@@ -18,8 +18,33 @@ const Null = `\N`
 // dropped, whoever is connected to it, when the test ends; on a test's own server it goes with the server.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
+	return s.create(t, "")
+}
+
+// DatabaseLike creates a database as Database does, but one that begins as fill leaves it. The work of fill, which is known by its name, is done once for
+// the server; for later tests its result is copied. No session of fill may be left.
+func (s *Server) DatabaseLike(t testing.TB, name string, fill func(address string) error) string {
+	t.Helper()
+	template := "like_" + name
+	s.filling.Lock()
+	defer s.filling.Unlock()
+	if !s.filled[name] {
+		s.Exec(t, "postgres", "DROP DATABASE IF EXISTS "+template+" WITH (FORCE)", "CREATE DATABASE "+template)
+		if err := fill(s.URL(template)); err != nil {
+			t.Fatalf("fill database %s of PostgreSQL at port %d: %v", template, s.Port(), err)
+		}
+		if s.filled == nil {
+			s.filled = map[string]bool{}
+		}
+		s.filled[name] = true
+	}
+	return s.create(t, " TEMPLATE "+template)
+}
+
+func (s *Server) create(t testing.TB, how string) string {
+	t.Helper()
 	name := fmt.Sprintf("test_%d", s.databases.Add(1))
-	s.Exec(t, "postgres", "CREATE DATABASE "+name)
+	s.Exec(t, "postgres", "CREATE DATABASE "+name+how)
 	if s.shared {
 		t.Cleanup(func() { s.Exec(t, "postgres", "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
 	}
