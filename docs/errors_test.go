@@ -53,6 +53,7 @@ var remedies = map[string]string{
 	"view.OrderError":           "Load the view again.",
 	"client.StatusError":        "Match the cause with errors.Is; Causes lists the fields that are wrong.",
 	"lifecycle.Problem":         "Correct the table; the message draws it.",
+	"decide.Counterexample":     "Correct the table, or the claim.",
 	"subsystem.ErrNoAnswer":     "Ask again with the same token.",
 }
 
