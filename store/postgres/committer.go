@@ -26,6 +26,8 @@ type committer struct {
 	conn  *pgx.Conn
 	// id and epoch are stated by every group, next numbers its members.
 	id, epoch, next int64
+	// known is a revision that the server of the session has.
+	known resource.Revision
 	// doubt is a group whose outcome is not known, and has to be settled before anything else.
 	doubt *doubt
 	// resolved counts the groups whose outcome was found out.
@@ -177,6 +179,11 @@ func (c *committer) prepare(ctx context.Context, conn *pgx.Conn) error {
 	if _, err := conn.Prepare(ctx, commitStatement, query); err != nil {
 		return err
 	}
+	var revision int64
+	if err := conn.QueryRow(ctx, "SELECT revision FROM setpoint.counter").Scan(&revision); err != nil {
+		return err
+	}
+	c.known = resource.Revision(revision)
 	c.store.follower.ownPID.Store(conn.PgConn().PID())
 	return nil
 }
@@ -185,7 +192,7 @@ func (c *committer) prepare(ctx context.Context, conn *pgx.Conn) error {
 func (c *committer) attempt(members []*group.Member, singly bool) ([]*group.Member, error) {
 	s := c.layOut(members)
 	began := time.Now()
-	after := c.store.feed.Revision() // what is committed now comes after it, wherever the feed is when an answer is missed
+	after := c.store.follower.since(c.known) // what is committed now comes after it, wherever the feed is when an answer is missed
 	ctx, cancel := context.WithTimeout(context.Background(), c.store.options.StatementTimeout+connectTimeout)
 	watched := c.store.watchBlockers(c.conn.PgConn().PID())
 	v, err := c.send(ctx, s)
@@ -249,13 +256,14 @@ func (c *committer) deliver(members []*group.Member, v *verdicts, stats *store.G
 		offsets.skip(m.Draft)
 	}
 	if n := len(items); n > 0 {
+		c.known = items[n-1].Batch.Revision
 		stats.Committed, stats.First, stats.Last = n, uint64(items[0].Batch.Revision), uint64(items[n-1].Batch.Revision)
 		c.store.follower.own(items)
 	}
+	c.store.upkeep.committed(v.at)
 	for i, m := range members {
 		m.Answer(answers[i])
 	}
-	c.store.upkeep.committed(v.at)
 }
 
 // batchOverhead is about what a commit takes in memory besides its texts.
@@ -312,6 +320,9 @@ func (c *committer) refused(members []*group.Member, e *pgconn.PgError) ([]*grou
 		c.disconnect()
 		return members, e
 	case codeTooLarge:
+		if e.Routine == "PreCommit_Notify" { // a session that listens sits in a transaction, for days: the server's queue of notifications is full
+			return members, fmt.Errorf("%w; end the session that pg_notification_queue_usage() warns of in the server's log", e)
+		}
 		return c.singly(members, &store.CommitError{Err: store.ErrTooLarge, Detail: e.Message}, e)
 	case codeGuard:
 		return c.singly(members, &store.CommitError{Err: store.ErrRule, Detail: e.Message}, e)
@@ -332,25 +343,21 @@ func (c *committer) refused(members []*group.Member, e *pgconn.PgError) ([]*grou
 	return c.singly(members, &store.CommitError{Err: store.ErrUnavailable, Detail: "nothing was written: " + e.Error()}, e)
 }
 
-// singly runs the members of a group that a rule in the database stopped one by one, so that only the one that breaks it fails, with the verdict given.
+// singly runs the members of a group that a rule in the database stopped one by one, so that only the one that breaks it fails, with the verdict given. When one of
+// them cannot be run now, the others are returned with it, so that patience counts for all together.
 func (c *committer) singly(members []*group.Member, verdict *store.CommitError, cause error) ([]*group.Member, error) {
 	if len(members) == 1 {
 		members[0].Answer(group.Answer{Err: verdict})
 		return nil, nil
 	}
 	c.store.options.Logger.Warn("a rule in the database stopped a group; its members are run one by one", "members", len(members), "error", cause)
-	var left []*group.Member
-	var last error
 	for i, m := range members {
 		again, err := c.attempt([]*group.Member{m}, true)
-		if len(again) > 0 {
-			left, last = append(left, again...), err
-		}
-		if c.conn == nil {
-			return append(left, members[i+1:]...), err
+		if len(again) > 0 || c.conn == nil {
+			return append(again, members[i+1:]...), err
 		}
 	}
-	return left, last
+	return nil, nil
 }
 
 func (c *committer) disconnect() {

@@ -21,7 +21,7 @@
 //
 // A commit that follows the last one known is given to the watchers at once, as the very objects that were written. Otherwise, and for commits of other processes, the
 // follower (follow.go) reads the table, woken by a notification per group. A notification that gets lost costs one period of renewal at most: renewing a lease, which every
-// node does, also tells the newest revision.
+// node does, also tells the newest revision (hints.go).
 //
 // # When another server becomes the primary
 //

@@ -72,6 +72,9 @@ func (c *committer) lookUp(ctx context.Context, members []*group.Member) ([]*gro
 	}
 	err := c.conn.QueryRow(ctx, "SELECT epoch, known, members, revisions, signals, times, gone::text[] FROM setpoint.resolve_v1($1, $2, $3, $4)",
 		c.id, int64(d.after), d.first, d.last).Scan(&found.epoch, &found.known, &found.members, &found.revisions, &found.signals, &found.times, &found.gone)
+	if err == nil {
+		err = confirmed(c.conn.PgConn())
+	}
 	if err != nil {
 		return members, err
 	}
@@ -94,6 +97,7 @@ func (c *committer) lookUp(ctx context.Context, members []*group.Member) ([]*gro
 		at[number] = i
 	}
 	var left []*group.Member
+	answers := map[*group.Member]group.Answer{}
 	for i, m := range members {
 		n, committed := at[d.first+int64(i)]
 		switch {
@@ -102,14 +106,17 @@ func (c *committer) lookUp(ctx context.Context, members []*group.Member) ([]*gro
 			if err != nil {
 				c.store.options.Logger.Error("a commit cannot be read back", "revision", found.revisions[n], "error", err)
 			}
-			m.Answer(group.Answer{Receipt: receipt(&b)})
+			answers[m] = group.Answer{Receipt: receipt(&b)}
 		case !found.known:
-			m.Answer(group.Answer{Err: &store.CommitError{Err: store.ErrUnknown, Detail: "the connection ended before the answer, and the feed is not retained that far back: " + d.cause.Error()}})
+			answers[m] = group.Answer{Err: &store.CommitError{Err: store.ErrUnknown, Detail: "the connection ended before the answer, and the feed is not retained that far back: " + d.cause.Error()}}
 		default:
 			left = append(left, m)
 		}
 	}
 	c.store.met.resolved.Add(uint64(len(members)))
 	c.store.options.Logger.Info("the outcome of a group is known", "members", len(members), "committed", len(found.members), "sent again", len(left))
+	for m, a := range answers {
+		m.Answer(a)
+	}
 	return left, nil
 }

@@ -3,12 +3,9 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
@@ -26,8 +23,12 @@ type follower struct {
 	mu sync.Mutex
 	// at is the time of the newest commit published, by which another past is told from this one.
 	at time.Time
-	// wanted is the newest revision heard of.
+	// wanted is the newest revision heard of, wants how often one was.
 	wanted resource.Revision
+	wants  uint64
+	// denials counts how often the database did not have what was wanted, denied is the newest revision that it had the last time.
+	denials uint64
+	denied  resource.Revision
 	// suspect says that the database may not have the past that was published, suspicions how often that was thought.
 	suspect    bool
 	suspicions uint64
@@ -67,12 +68,12 @@ func (f *follower) own(items []feed.Item) {
 func (f *follower) publish(items []feed.Item) {
 	f.store.feed.Publish(items)
 	f.at = items[len(items)-1].Batch.At
-	close(f.arrived)
-	f.arrived = make(chan struct{})
+	f.announce()
 }
 
 func (f *follower) want(rev resource.Revision) {
 	f.wanted = max(f.wanted, rev)
+	f.wants++
 	select {
 	case f.wake <- struct{}{}:
 	default:
@@ -88,15 +89,21 @@ func (f *follower) hint(rev resource.Revision) {
 	}
 }
 
-// await waits until a revision is published.
+// await waits until a revision is published. One that the database turns out not to have, or to have lost, is store.ErrFuture.
 func (f *follower) await(ctx context.Context, rev resource.Revision) error {
+	f.mu.Lock()
+	denials := f.denials
+	f.mu.Unlock()
 	f.hint(rev)
 	for {
 		f.mu.Lock()
-		arrived := f.arrived
+		arrived, lost, has := f.arrived, f.denials != denials && f.denied < rev, f.denied
 		f.mu.Unlock()
 		if f.store.feed.Revision() >= rev {
 			return nil
+		}
+		if lost {
+			return fmt.Errorf("revision %d: the database is at revision %d: %w", rev, has, store.ErrFuture)
 		}
 		select {
 		case <-arrived:
@@ -202,7 +209,7 @@ func (f *follower) verify(ctx context.Context) error {
 	ctx, cancel := f.bounded(ctx)
 	defer cancel()
 	f.mu.Lock()
-	head, suspicions := f.store.feed.Revision(), f.suspicions
+	head, suspicions, wants := f.store.feed.Revision(), f.suspicions, f.wants
 	f.mu.Unlock()
 	var revision, compacted int64
 	var now time.Time
@@ -218,6 +225,9 @@ func (f *follower) verify(ctx context.Context) error {
 		return nil // it moved, or was doubted again, meanwhile: look again
 	}
 	f.suspect = false
+	if f.wants == wants && f.wanted > resource.Revision(revision) {
+		f.deny(resource.Revision(revision))
+	}
 	same := resource.Revision(revision) >= head && (at != nil && at.Equal(f.at) || head == 0 || at == nil && resource.Revision(compacted) >= head && resource.Revision(revision) == head)
 	if same {
 		f.want(resource.Revision(revision))
@@ -225,141 +235,34 @@ func (f *follower) verify(ctx context.Context) error {
 	}
 	f.store.options.Logger.Error("the database does not have the commits that were read from it; everything is read anew",
 		"known", head, "known at", f.at, "database", revision, "database at", now)
-	f.wanted = resource.Revision(revision)
 	f.at = now.UTC()
 	f.store.feed.Restart(resource.Revision(revision), resource.Revision(compacted))
-	close(f.arrived)
-	f.arrived = make(chan struct{})
+	f.announce()
 	return nil
 }
 
-// listen hears notifications, on a session of its own, until the store is closed.
-func (f *follower) listen(ctx context.Context) {
-	for attempt := 0; ; attempt++ {
-		if attempt > 0 && !backoff(ctx, attempt) {
-			return
-		}
-		heard, err := f.session(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		if heard {
-			attempt = 0
-		}
-		f.store.options.Logger.Warn("the session for notifications ended; connecting again", "error", err)
-	}
+// deny notes that the database is at a revision below what was heard of: that was lost by a fail-over, or the hint was wrong. It must not be asked for again and again.
+func (f *follower) deny(has resource.Revision) {
+	f.wanted, f.heard = has, min(f.heard, has)
+	f.denials++
+	f.denied = has
+	f.announce()
 }
 
-// session listens until the connection breaks. What was missed before it is made up for first.
-func (f *follower) session(ctx context.Context) (heard bool, _ error) {
-	conn, err := f.store.connect(ctx, "feed", nil)
-	if err != nil {
-		return false, err
-	}
-	defer f.store.drop(conn)
-	if _, err := conn.Exec(ctx, "LISTEN setpoint"); err != nil {
-		return false, err
-	}
-	if _, err := conn.Exec(ctx, "LISTEN setpoint_proposal"); err != nil {
-		return false, err
-	}
-	f.listens(true)
-	defer f.listens(false)
-	f.store.proposals.wake()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var waiting sync.WaitGroup
-	defer waiting.Wait()
-	stop := make(chan struct{})
-	defer close(stop)
-	waiting.Go(func() {
-		select {
-		case <-f.relisten:
-			cancel()
-		case <-stop:
-		}
-	})
-	for {
-		n, err := conn.WaitForNotification(ctx)
-		if err != nil {
-			return heard, err
-		}
-		heard = true
-		if n.Channel == "setpoint_proposal" {
-			f.store.proposals.wake()
-			continue
-		}
-		rev, err := strconv.ParseUint(n.Payload, 10, 64)
-		if err != nil {
-			f.store.options.Logger.Warn("a notification is no revision", "payload", n.Payload, "process", n.PID)
-			continue
-		}
-		f.mu.Lock()
-		f.heard = max(f.heard, resource.Revision(rev))
-		f.mu.Unlock()
-		if n.PID != f.ownPID.Load() { // the committer hands its own commits over
-			f.hint(resource.Revision(rev))
-		}
-	}
+// announce wakes those who await a revision.
+func (f *follower) announce() {
+	close(f.arrived)
+	f.arrived = make(chan struct{})
 }
 
-// listens notes that a session for notifications begins or ends. What was committed before it began has to be looked for, and is announced to nobody.
-func (f *follower) listens(begins bool) {
+// since is a revision that the database has had: the feed's, or, while that is in doubt, the one given.
+func (f *follower) since(known resource.Revision) resource.Revision {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.listening = begins
-	if begins {
-		f.asked = 0
-		f.doubt()
-		f.want(f.wanted)
+	if f.suspect {
+		return known
 	}
-}
-
-// beat asks for the newest revision when no lease was renewed for a while, and so makes up for hints that got lost.
-func (f *follower) beat(ctx context.Context) {
-	ticker := time.NewTicker(f.store.options.Heartbeat)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		if time.Since(time.Unix(0, f.store.renewed.Load())) < f.store.options.Heartbeat {
-			f.spared.Add(1)
-			continue
-		}
-		err := f.store.steady.use(ctx, func(ctx context.Context, c *pgx.Conn) error {
-			var rev int64
-			if err := c.QueryRow(ctx, "SELECT revision FROM setpoint.counter").Scan(&rev); err != nil {
-				return err
-			}
-			f.told(resource.Revision(rev))
-			return nil
-		})
-		if err != nil && ctx.Err() == nil {
-			f.store.options.Logger.Warn("the newest revision cannot be asked for", "error", err)
-		}
-		f.beats.Add(1)
-	}
-}
-
-// told takes a revision that the database named itself. A hint may be slower than this answer; but when none came for what was named the last time, the session
-// that listens may be deaf.
-func (f *follower) told(rev resource.Revision) {
-	f.mu.Lock()
-	missed := f.listening && f.asked > f.heard
-	f.asked = rev
-	f.mu.Unlock()
-	f.hint(rev)
-	if !missed {
-		return
-	}
-	f.lost.Add(1)
-	select {
-	case f.relisten <- struct{}{}:
-	default:
-	}
+	return f.store.feed.Revision()
 }
 
 // Bounds of one look at the table.

@@ -162,6 +162,9 @@ BEGIN
   END IF;
 END $$;
 
+-- Event triggers need no right of whoever sets them off.
+REVOKE ALL ON FUNCTION setpoint_guard.partitions(), setpoint_guard.items(), setpoint_guard.tables(), setpoint_guard.defined(), setpoint_guard.dropped(), setpoint_guard.rewritten() FROM PUBLIC;
+
 DROP EVENT TRIGGER IF EXISTS setpoint_guard;
 DROP EVENT TRIGGER IF EXISTS setpoint_guard_drop;
 DROP EVENT TRIGGER IF EXISTS setpoint_guard_rewrite;

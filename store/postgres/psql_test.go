@@ -100,7 +100,7 @@ func definitions(t testing.TB, url string) string {
 func callCommit(t testing.TB, url string, given map[string]string) string {
 	t.Helper()
 	arguments := map[string]string{
-		"p_committer": "(SELECT max(id) FROM setpoint.committer)", "p_epoch": "(SELECT epoch FROM setpoint.committer ORDER BY id DESC LIMIT 1)", "p_first_member": "1000000",
+		"p_committer": "(SELECT id FROM setpoint.committer ORDER BY since DESC LIMIT 1)", "p_epoch": "(SELECT epoch FROM setpoint.committer ORDER BY since DESC LIMIT 1)", "p_first_member": "1000000",
 		"m_body": `'{"\\x00"}'`, "m_signals": "'{0}'", "m_writer": "'{psql}'", "m_writer_object": `'{""}'`, "m_cause_revision": "'{0}'", "m_cause": `'{""}'`,
 	}
 	names := mustPSQL(t, url, "SELECT string_agg(n, ' ' ORDER BY i) FROM pg_proc, unnest(proargnames, proargmodes) WITH ORDINALITY a(n, m, i) WHERE proname = 'commit_v1' AND m = 'i'")

@@ -84,6 +84,7 @@ func (s *Store) connect(ctx context.Context, use string, settings map[string]str
 		return nil, err
 	}
 	c.Tracer = counter{&s.statements}
+	c.OnNotice = noteUnconfirmed
 	s.lineage.guard(&c.Config)
 	for k, v := range settings {
 		c.RuntimeParams[k] = v
@@ -97,6 +98,28 @@ func (s *Store) connect(ctx context.Context, use string, settings map[string]str
 	}
 	s.met.connected(use)
 	return conn, nil
+}
+
+// errUnconfirmed says that a server was made to stop waiting for its standby (pg_cancel_backend does it). It calls the transaction committed all the same, and warns.
+var errUnconfirmed = errors.New("the server did not wait until its standby had the commit")
+
+// unconfirmedKey is where a session keeps that it was so.
+const unconfirmedKey = "setpoint.unconfirmed"
+
+// noteUnconfirmed hears the warnings of a server. The name of the routine is the same in every language.
+func noteUnconfirmed(p *pgconn.PgConn, n *pgconn.Notice) {
+	if n.Routine == "SyncRepWaitForLSN" {
+		p.CustomData()[unconfirmedKey] = true
+	}
+}
+
+// confirmed returns errUnconfirmed when a session has warned. What it said is to be asked for again on another one, whose own commit comes later in the log: when that
+// has reached the standby, so has this one.
+func confirmed(p *pgconn.PgConn) error {
+	if p.CustomData()[unconfirmedKey] != nil {
+		return errUnconfirmed
+	}
+	return nil
 }
 
 // hangUp closes a session, and does not wait long for the server to hear it.

@@ -81,7 +81,7 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	var st Stats
 	var names []string
 	var partitions, live, dead, bytes []int64
-	err := s.reading(ctx, func(ctx context.Context) error {
+	err := s.querying(ctx, func(ctx context.Context) error { // not in the place that the feed has
 		return s.pool.QueryRow(ctx, "SELECT names, partitions, live, dead, bytes, coalesce(oldest, '0'), waiting, proposals, feed_ahead, coalesce(history_ahead, '0') FROM setpoint.stats_v1()").
 			Scan(&names, &partitions, &live, &dead, &bytes, &st.OldestTransaction, &st.Waiting, &st.Proposals, &st.FeedAhead, &st.HistoryAhead)
 	})

@@ -55,6 +55,9 @@ var _ store.Store = (*Store)(nil)
 // Open connects to a database whose schema [Migrate] has made, and starts what the engine needs. It fails with ErrSchema when the schema does not fit this
 // program, with ErrPrivilege when the user may not act as the application, and with store.ErrUnavailable when the database cannot be reached for Options.Patience.
 func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.GroupMax < 0 || o.Readers < 0 || o.RingBytes < 0 || o.PartitionRevisions < 0 || o.PartitionHistory < 0 {
+		return nil, errors.New("open database: Options: GroupMax, Readers, RingBytes, PartitionRevisions and PartitionHistory are not negative; leave out what is to take its default")
+	}
 	o = o.withDefaults()
 	config, err := pgxpool.ParseConfig(o.URL)
 	if err != nil {
@@ -286,6 +289,11 @@ func (s *steady) use(ctx context.Context, f func(context.Context, *pgx.Conn) err
 			fresh = true
 		}
 		err := f(ctx, conn)
+		if err == nil {
+			if err = confirmed(conn.PgConn()); err != nil {
+				s.store.drop(conn)
+			}
+		}
 		if err == nil || !conn.IsClosed() {
 			return err
 		}

@@ -114,8 +114,8 @@ func (u *upkeep) round(ctx context.Context) error {
 		forget = head - resource.Revision(o.RetainRevisions)
 	}
 	var history time.Time
-	if o.RetainHistory > 0 {
-		history = time.Now().Add(-o.RetainHistory)
+	if o.RetainHistory > 0 && !now.IsZero() { // the clock of this machine may be wrong
+		history = now.Add(-o.RetainHistory)
 	}
 	if err := u.store.compact(ctx, forget, history); err != nil {
 		return err

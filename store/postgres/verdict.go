@@ -220,8 +220,9 @@ func addGone(b *store.Batch, gone *string) error {
 			b.Commands = append(b.Commands, store.CommandChange{Command: c, Removed: true})
 		}
 	}
+	b.Consumed = slices.Clip(b.Consumed)
 	for _, id := range g.Signals {
-		b.Consumed = append(slices.Clip(b.Consumed), store.SignalID(id))
+		b.Consumed = append(b.Consumed, store.SignalID(id))
 	}
 	for _, t := range g.Timers {
 		if !slices.ContainsFunc(b.Timers, func(have store.Timer) bool { return have.UID == t.UID && have.Controller == t.Controller }) {
@@ -236,6 +237,9 @@ func (c *committer) send(ctx context.Context, s *sheet) (verdicts, error) {
 	result := c.conn.PgConn().ExecPrepared(ctx, commitStatement, s.values(c.id, c.epoch, c.next), binaryParams, binaryResults).Read()
 	if result.Err != nil {
 		return verdicts{}, result.Err
+	}
+	if err := confirmed(c.conn.PgConn()); err != nil {
+		return verdicts{}, err
 	}
 	return readVerdicts(c.conn.TypeMap(), result)
 }
