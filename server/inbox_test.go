@@ -239,7 +239,7 @@ func TestAProposalIsDoneOnceWhenItsServerIsKilled(t *testing.T) {
 		t.Fatal("the verdict was written before the server was killed: the test shows nothing")
 	}
 
-	process, url = serverProcess(t, database)
+	process, _ = serverProcess(t, database)
 	admitted, revision, words := p.verdict(number)
 	if !admitted || revision <= at || revision > now || words != fmt.Sprintf("admitted at revision %d", revision) {
 		t.Errorf("after a kill the verdict is %t at %d: %q; want admitted, after %d and up to %d", admitted, revision, words, at, now)
