@@ -237,6 +237,7 @@ func TestDiskFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	engine := open(t, func(o *Options) { o.URL, o.Patience = address, 100*time.Millisecond })
+	settle(t, engine) // so short a patience is not for making partitions beside commits
 	watcher := watch(t, engine)
 	crowd := gather(t, engine, 8, seed)
 	crowd.moreAcknowledged(t, 50)

@@ -51,7 +51,11 @@ func (s *Store) watchBlockers(pid uint32) (stop func()) {
 	timer := time.AfterFunc(every, func() {
 		defer done()
 		for ctx.Err() == nil {
-			if err := s.nameBlockers(ctx, pid); err != nil && ctx.Err() == nil {
+			// The question is not given up when the group gets on: a session that was ended for it has to be named.
+			asking, asked := context.WithTimeout(s.life, s.options.LockTimeout)
+			err := s.nameBlockers(asking, pid)
+			asked()
+			if err != nil && ctx.Err() == nil {
 				s.options.Logger.Warn("who holds up a commit cannot be asked", "error", err)
 			}
 			again := time.NewTimer(every)
