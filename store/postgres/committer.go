@@ -150,7 +150,7 @@ func (c *committer) open(ctx context.Context) error {
 	ms := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 	conn, err := c.store.connect(ctx, "commits", map[string]string{
 		// The groups' statements differ in nothing but their arrays; a plan that was made while a table was small must not read all of it when it has grown.
-		"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off",
+		"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
 		"lock_timeout": ms(c.store.options.LockTimeout), "statement_timeout": ms(c.store.options.StatementTimeout),
 	})
 	if err != nil {

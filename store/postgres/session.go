@@ -46,6 +46,7 @@ func parse(url, name, use string) (*pgx.ConnConfig, error) {
 	c.RuntimeParams["application_name"] = clip("setpoint "+use+" "+name, 63)
 	c.RuntimeParams["idle_in_transaction_session_timeout"] = "5s"
 	c.RuntimeParams["search_path"] = "pg_catalog"
+	c.RuntimeParams["jit"] = "off" // compiling one of our small statements takes a hundred times as long as running it
 	// A role or a database may have other defaults. The functions are made for statements that each see what was committed before them.
 	c.RuntimeParams["default_transaction_isolation"] = "read committed"
 	c.RuntimeParams["idle_session_timeout"] = "0"
