@@ -1,0 +1,127 @@
+package alert
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/setpointhq/setpoint/lifecycle"
+	"github.com/setpointhq/setpoint/resource"
+)
+
+// Options of a [Notifier]. The zero value keeps groups and tells nobody.
+type Options struct {
+	Rules Rules
+	// Every is how often it is looked whether something is worth telling: 5 s by default. What happens in between is told at once.
+	Every time.Duration
+	// Senders are told every change. They belong to the notifier, which runs them.
+	Senders []*Sender
+	Logger  *slog.Logger
+}
+
+// Notifier groups what it is told, and has its senders tell it. Its methods never wait for a receiver, and may be called by many goroutines.
+type Notifier struct {
+	every   time.Duration
+	senders []*Sender
+	log     *slog.Logger
+
+	mu      sync.Mutex
+	grouper *Grouper
+}
+
+// New makes a notifier that is told and asked at once, and tells others when it is run.
+func New(o Options) *Notifier {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Every <= 0 {
+		o.Every = 5 * time.Second
+	}
+	return &Notifier{every: o.Every, senders: o.Senders, log: o.Logger, grouper: NewGrouper(o.Rules)}
+}
+
+// Set is [Grouper.Set].
+func (n *Notifier) Set(t Trouble) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.grouper.Set(t)
+}
+
+// Remove is [Grouper.Remove].
+func (n *Notifier) Remove(object resource.Key, source Source) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.grouper.Remove(object, source)
+}
+
+// Forget is [Grouper.Forget].
+func (n *Notifier) Forget(object resource.Key) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.grouper.Forget(object)
+}
+
+// Observe takes what [Judge] finds on an object in the place of what it found before. It is to be called for every object once, and for every
+// change; and Forget when the object is gone.
+func (n *Notifier) Observe(o *resource.Object, table lifecycle.Table) error {
+	t, troubled := Judge(o, table)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, source := range []Source{Budget, Failure} {
+		if !troubled || source != t.Source {
+			n.grouper.Remove(o.Key, source)
+		}
+	}
+	if !troubled {
+		return nil
+	}
+	return n.grouper.Set(t)
+}
+
+// Groups is [Grouper.Groups].
+func (n *Notifier) Groups() []Group {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.grouper.Groups()
+}
+
+// Run tells the senders what is worth telling until ctx ends; then it tells them what has happened since, and waits until each has delivered it or used up its grace
+// period. It returns nil, or what the senders say.
+func (n *Notifier) Run(ctx context.Context) error {
+	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	problems := make([]error, len(n.senders))
+	var running sync.WaitGroup
+	for i, s := range n.senders {
+		running.Go(func() { problems[i] = s.Run(sending) })
+	}
+	tick := time.NewTicker(n.every)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-tick.C:
+			n.tell()
+		case <-ctx.Done():
+		}
+	}
+	n.tell()
+	stop()
+	running.Wait()
+	return errors.Join(problems...)
+}
+
+// tell passes on what has become worth telling.
+func (n *Notifier) tell() {
+	n.mu.Lock()
+	changes := n.grouper.Changes(time.Now())
+	n.mu.Unlock()
+	for _, c := range changes {
+		for _, s := range n.senders {
+			if err := s.Put(c); err != nil {
+				n.log.Error("alert not taken", "cause", err)
+			}
+		}
+	}
+}
