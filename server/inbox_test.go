@@ -67,7 +67,7 @@ func (p *prompt) verdict(number string) (admitted bool, revision uint64, words s
 	return admitted, revision, words
 }
 
-// settled waits until the controller has measured a note, and returns the revision it has then.
+// settled waits until the controller has measured a note, and returns the revision it has then. It tells by the length: a text has another one than that before it.
 func (p *prompt) settled(name, text string) (revision uint64) {
 	p.t.Helper()
 	testkit.Wait(p.t, name+" is measured", func() bool {
@@ -284,14 +284,14 @@ func TestProposalsWaitForADatabaseThatIsAway(t *testing.T) {
 	p := newPrompt(t, database, "eve")
 	writeNote(t, url, "n", "hello")
 	at := p.settled("n", "hello")
-	number := p.propose(noteKey, at, `{"spec": {"text": "after"}}`)
+	number := p.propose(noteKey, at, `{"spec": {"text": "afterwards"}}`)
 	server.StopImmediate(t)
 	server.Start(t)
 	admitted, _, words := p.verdict(number)
 	if !admitted {
 		t.Errorf("around a restart: %q", words)
 	}
-	next := p.propose(noteKey, p.settled("n", "after"), `{"spec": {"text": "later"}}`)
+	next := p.propose(noteKey, p.settled("n", "afterwards"), `{"spec": {"text": "later"}}`)
 	if admitted, _, words := p.verdict(next); !admitted {
 		t.Errorf("after a restart: %q", words)
 	}
