@@ -127,12 +127,15 @@ const scanBatch = 500
 func (s *Store) Scan(ctx context.Context, visit func(store.Batch) error) (resource.Revision, error) {
 	var rev int64
 	var refused error
-	err := s.querying(ctx, func(ctx context.Context) error {
-		return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	visited := false
+	// A connection that turns out to be broken is no matter as long as nothing was visited.
+	err := s.retrying(ctx, func(ctx context.Context) error {
+		err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 			if err := tx.QueryRow(ctx, "SELECT revision FROM setpoint.counter").Scan(&rev); err != nil {
 				return err
 			}
 			x := &scanner{ctx: ctx, tx: tx, names: names{}, batch: store.Batch{Revision: resource.Revision(rev)}, visit: func(b store.Batch) error {
+				visited = true
 				refused = visit(b)
 				return refused
 			}}
@@ -143,6 +146,10 @@ func (s *Store) Scan(ctx context.Context, visit func(store.Batch) error) (resour
 			}
 			return nil
 		})
+		if err != nil && visited && ctx.Err() == nil {
+			return fmt.Errorf("%w: in the midst of it: %v", store.ErrUnavailable, err) // not to be tried again here
+		}
+		return err
 	})
 	if refused != nil {
 		return 0, fmt.Errorf("scan: %w", refused)
