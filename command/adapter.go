@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 )
 
@@ -97,6 +98,25 @@ type Desk interface {
 	// Lost reports effects that no longer hold. An entry whose token is not the slot's current one,
 	// or is not done, is ignored: the news is old.
 	Lost(ctx context.Context, losses []Loss) error
+	// Raise raises signals on objects, in as few commits as possible: what a sensor has noticed, one notice per change and not one per look. A notice that stands already, under
+	// the same Dedupe, is not raised again; one whose object is gone is dropped; one that the object's kind forbids is recorded in its history. It returns when
+	// all that could be raised is durable.
+	Raise(ctx context.Context, notices []Notice) error
+}
+
+// Notice is a signal that a sensor raises.
+type Notice struct {
+	Object resource.Key
+	// UID, when set, is that of the object meant: a notice for a former namesake is dropped.
+	UID    resource.UID
+	Signal lifecycle.SignalName
+	// Payload is JSON or nil, Why a sentence for people.
+	Payload []byte
+	Why     string
+	// Dedupe is what the notice is about; while a signal of this name and Dedupe stands, another says nothing new. "" is a value like others.
+	Dedupe string
+	// For is how long it means something, 0 for ever.
+	For time.Duration
 }
 
 // Expectation is one acknowledged effect.

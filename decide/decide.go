@@ -66,6 +66,9 @@ type Action struct {
 	Via lifecycle.State
 	// To is the state after success and Else the one after failure. "" is where the object was, and is allowed only without Via.
 	To, Else lifecycle.State
+	// Yield lists signals that pre-empt the action: when one of them stands, and the action has not read it, the action is undone at the next boundary of a step, ends in
+	// Else, and leaves its signals standing. There the table must not choose the same action again while that signal stands.
+	Yield []SignalName
 }
 
 // Table is what a kind decides, as data. The order of rows means nothing. The zero Table decides nothing and is right.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
+	"github.com/setpointhq/setpoint/decide"
 	"github.com/setpointhq/setpoint/lifecycle"
 )
 
@@ -28,6 +29,8 @@ type Options[S, T any] struct {
 	Refine func(spec, status *jsonschema.Schema)
 	// Lifecycle is nil for a kind without states.
 	Lifecycle lifecycle.Table
+	// Decisions is the kind's decision table; the zero Table decides nothing, and signals are read by the code of its controllers.
+	Decisions decide.Table
 	// Columns are found at a path; Computed ones, shown after them, are computed from the typed object.
 	Columns  []Column
 	Computed []ColumnOf[S, T]
@@ -62,7 +65,7 @@ func Define[S, T any](o Options[S, T]) (*Definition, error) {
 	d := &Definition{
 		Group: o.Group, Version: o.Version, Kind: o.Kind, Singular: o.Singular, Plural: o.Plural,
 		ShortNames: o.ShortNames, Categories: o.Categories, Scope: o.Scope, Description: o.Description,
-		Spec: spec, Status: status, Lifecycle: o.Lifecycle,
+		Spec: spec, Status: status, Lifecycle: o.Lifecycle, Decisions: o.Decisions,
 		Default: typedDefault(o.Default), Validate: typedValidate(o.Validate),
 	}
 	d.decodes = func(o *Object) error { _, err := View[S, T](o); return err }

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/google/jsonschema-go/jsonschema"
+	"github.com/setpointhq/setpoint/decide"
 	"github.com/setpointhq/setpoint/lifecycle"
 )
 
@@ -46,6 +47,8 @@ type Definition struct {
 	Spec, Status *jsonschema.Schema
 	// Lifecycle is nil for a kind without states.
 	Lifecycle lifecycle.Table
+	// Decisions is the kind's decision table; the zero Table decides nothing.
+	Decisions decide.Table
 	// Columns are what lists show beside name and age.
 	Columns []Column
 	// Default fills in what a client left out. It may replace Spec and metadata of the object it is given, and
@@ -91,6 +94,8 @@ func (d *Definition) check() error {
 	errs := d.checkNames()
 	if err := lifecycle.Check(d.Lifecycle); err != nil {
 		errs = append(errs, err)
+	} else if err := decide.Check(d.Lifecycle, d.Decisions); err != nil {
+		errs = append(errs, err)
 	}
 	var err error
 	if d.spec, err = compile("spec", d.Spec); err != nil {
@@ -118,7 +123,7 @@ func (d *Definition) check() error {
 }
 
 // engineStatus are the fields of a status that the engine writes.
-var engineStatus = []string{"state", "stateSince", "observedGeneration", "conditions", "waits"}
+var engineStatus = []string{"state", "stateSince", "observedGeneration", "conditions", "waits", "action", "lastAction", "signals"}
 
 func (d *Definition) checkNames() (errs []error) {
 	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }

@@ -58,6 +58,11 @@ type Attributes struct {
 	Observed Generation `json:"observedGeneration,omitempty"`
 	// Waits says, per controller that is not at rest, what it waits for. Sorted by controller.
 	Waits []Wait `json:"waits,omitempty"`
+	// Action is the action under way, nil when there is none; Last is how the one before it ended.
+	Action *Action    `json:"action,omitempty"`
+	Last   *ActionEnd `json:"lastAction,omitempty"`
+	// Signals are those that stand and have not been served yet, as the driver's last turn left them.
+	Signals []StandingSignal `json:"signals,omitempty"`
 }
 
 // Owner is an object that this one belongs to. The owner is meant by UID; the key is for reading.
@@ -224,6 +229,11 @@ func (a Attributes) clone() Attributes {
 	a.Waits = slices.Clone(a.Waits)
 	for i := range a.Waits {
 		a.Waits[i].On = slices.Clone(a.Waits[i].On)
+	}
+	a.Action, a.Signals = a.Action.Clone(), slices.Clone(a.Signals)
+	if a.Last != nil {
+		last := *a.Last
+		a.Last = &last
 	}
 	return a
 }

@@ -59,7 +59,7 @@ type Store interface {
 
 	// Object reads one object from the database, past any cache.
 	Object(ctx context.Context, key resource.Key) (*resource.Object, error)
-	// History returns what happened to an object, oldest first. By key it includes former namesakes.
+	// History returns what happened to an object, or to all of a kind, oldest first. By key it includes former namesakes.
 	History(ctx context.Context, q HistoryQuery) ([]Entry, error)
 
 	// Acquire takes a lease, or renews the one that holder was the last to have, and then the epoch stays, also when its time was over: nobody
@@ -174,11 +174,25 @@ type Signal struct {
 	UID    resource.UID
 	Name   lifecycle.SignalName
 	// Payload is JSON, at most 64 KiB, or nil.
-	Payload  []byte
-	By       string
-	At       time.Time
+	Payload []byte
+	// By says who raises it, Why a sentence for people.
+	By, Why string
+	At      time.Time
+	// Dedupe names what the signal is about, for those who raise it: one that has the name and the Dedupe of a standing one says nothing new. The store keeps
+	// it, and leaves it to the raiser, with Seen, not to say a thing twice.
+	Dedupe string
+	// Expires is when the signal means nothing any more; zero is never. The object's driver removes it then.
+	Expires  time.Time
 	Revision resource.Revision
+
+	// Seen, when not 0, is a condition, and not stored: no other signal may have been raised on the object after that revision, nor by an earlier transaction of
+	// the same group. Otherwise the transaction fails with ErrConflict, whose Actual is the revision of the newest one. So a raiser that has judged what
+	// stands at a revision (is it there already? is the combination forbidden?) raises on top of exactly that, or of less.
+	Seen resource.Revision
 }
+
+// Live reports whether the signal still means something at a time.
+func (s *Signal) Live(now time.Time) bool { return s.Expires.IsZero() || now.Before(s.Expires) }
 
 // Timer wakes a controller's turn for an object at a time. There is one per controller and object.
 type Timer struct {
@@ -242,12 +256,21 @@ type Stream interface {
 	Close() error
 }
 
-// HistoryQuery selects entries. Key is required; the others narrow.
+// HistoryQuery selects entries: of one object, by Key, or of all objects of Kind, those that are gone included.
 type HistoryQuery struct {
 	Key resource.Key
 	UID resource.UID
-	// Limit keeps the newest so many; 0 means 1,000.
+	// Limit, by Key, keeps the newest so many; 0 means 1,000.
 	Limit int
+
+	// Kind selects the objects of a kind when Key is zero; Namespace ("" is all), Types (none is all) and Since (entries at or after it; zero is all) narrow. After
+	// Limit entries (0 means 10,000) the answer ends with the last entry of that revision: the next page is asked for by After, the revision of the last entry
+	// that was received.
+	Kind      resource.KindID
+	Namespace resource.Namespace
+	Types     []EntryType
+	Since     time.Time
+	After     resource.Revision
 }
 
 // Entry is one line of an object's history.
