@@ -55,6 +55,9 @@ type (
 	Entry = store.Entry
 )
 
+// ErrSignal says that a signal was refused when it was raised.
+var ErrSignal = control.ErrSignal
+
 // Define checks a kind and derives its schema from Go types.
 func Define[S, T any](o KindOptions[S, T]) (Kind[S, T], error) { return control.Define(o) }
 

@@ -114,32 +114,29 @@ func enterDeletion(def *Definition, o *Object) {
 	}
 }
 
-// Signal raises a signal on an object (P6): it is stored, and consumed by the turn that acts on it. payload is JSON or nil. It fails with
-// store.ErrNotFound or *store.CommitError.
-func (p *Plane) Signal(ctx context.Context, by string, key Key, name lifecycle.SignalName, payload []byte) (store.SignalID, error) {
+// SignalRequest is a signal as somebody outside asks for it. Only Name is required.
+type SignalRequest struct {
+	Name lifecycle.SignalName
+	// Payload is JSON or nil, Why a sentence for people.
+	Payload []byte
+	Why     string
+	// Dedupe, when set, makes the request one that can be repeated: while a signal of this name and Dedupe stands, another is not raised.
+	Dedupe string
+	// For is how long it means something, 0 for ever.
+	For time.Duration
+}
+
+// Signal raises a signal on an object (P6): it is stored, and consumed by the turn that acts on it. It returns the identity of the signal, and whether it is
+// a new one. It fails with [ErrSignal] when the kind does not know the signal or forbids it now, store.ErrNotFound or *store.CommitError.
+func (p *Plane) Signal(ctx context.Context, by string, key Key, r SignalRequest) (id store.SignalID, fresh bool, err error) {
 	if _, err := p.begin(ctx, key); err != nil {
-		return 0, fmt.Errorf("signal %s: %w", name, err)
+		return 0, false, fmt.Errorf("signal %s: %w", r.Name, err)
 	}
-	for attempt := 1; ; attempt++ {
-		seen := p.View().Revision()
-		o, ok := p.View().Get(key)
-		if !ok {
-			return 0, fmt.Errorf("signal %s on %s: %w", name, key, store.ErrNotFound)
-		}
-		r, err := p.store.Commit(ctx, store.Transaction{
-			Writer: store.Writer{Name: by}, Cause: store.Cause{Text: "signal"},
-			Raise: []store.Signal{{Object: key, UID: o.UID, Name: name, Payload: payload, By: by, At: now()}},
-		})
-		switch {
-		case err == nil:
-			return r.Signals[0], p.View().WaitFor(ctx, r.Revision)
-		case attempt == writeAttempts || !errors.Is(err, store.ErrConflict):
-			return 0, fmt.Errorf("signal %s on %s: %w", name, key, err)
-		}
-		if err := p.catchUp(ctx, err, seen); err != nil {
-			return 0, err
-		}
+	s := store.Signal{Object: key, Name: r.Name, Payload: r.Payload, By: by, Why: r.Why, Dedupe: r.Dedupe}
+	if r.For > 0 {
+		s.Expires = now().Add(r.For)
 	}
+	return p.engine.Raise(ctx, store.Writer{Name: by}, s)
 }
 
 // begin finds a kind, and waits until the view is loaded: before, what exists would seem not to.

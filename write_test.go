@@ -335,7 +335,7 @@ func TestAnOperatorMayTakeTheHoldOfADeletedObjectAway(t *testing.T) {
 func TestSignal(t *testing.T) {
 	writes(t, func(ctx context.Context, w *setpointtest.World) {
 		o := settled(t, w, lights.Definition, "a")
-		id, err := w.Plane.Signal(ctx, "api:ada", o.Key, "Flicker", []byte(`{"times":2}`))
+		id, _, err := w.Plane.Signal(ctx, "api:ada", o.Key, setpoint.SignalRequest{Name: "Flicker", Payload: []byte(`{"times":2}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -348,10 +348,10 @@ func TestSignal(t *testing.T) {
 		if now, _ := s.Get(o.Key); now.Revision != o.Revision {
 			t.Errorf("a signal changed the object")
 		}
-		if _, err := w.Plane.Signal(ctx, "api:ada", lights.Key("default", "none"), "Flicker", nil); !errors.Is(err, store.ErrNotFound) {
+		if _, _, err := w.Plane.Signal(ctx, "api:ada", lights.Key("default", "none"), setpoint.SignalRequest{Name: "Flicker"}); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("a signal to nobody gave %v", err)
 		}
-		if _, err := w.Plane.Signal(ctx, "api:ada", o.Key, "Flicker", make([]byte, 1<<20)); err == nil {
+		if _, _, err := w.Plane.Signal(ctx, "api:ada", o.Key, setpoint.SignalRequest{Name: "Flicker", Payload: make([]byte, 1<<20)}); err == nil {
 			t.Errorf("a signal of a megabyte was accepted")
 		}
 	})
@@ -369,7 +369,7 @@ func TestSignalsOfABusyObjectGetThrough(t *testing.T) {
 					if _, err := w.Plane.Update(ctx, "api:t", o.Key, label, false); err != nil && !errors.Is(err, store.ErrConflict) {
 						t.Error(err)
 					}
-					if _, err := w.Plane.Signal(ctx, "api:t", o.Key, "Flicker", nil); err != nil {
+					if _, _, err := w.Plane.Signal(ctx, "api:t", o.Key, setpoint.SignalRequest{Name: "Flicker"}); err != nil {
 						t.Error(err)
 					}
 				}

@@ -159,8 +159,8 @@ func (t *Turn) budget() {
 		t.condition(resource.Late, resource.True, "BudgetExceeded", message)
 		t.event("Warning", "BudgetExceeded", message)
 		if rule.Late != "" {
-			t.raised = append(t.raised, store.Signal{
-				Object: t.stored.Key, UID: t.stored.UID, Name: rule.Late, By: "engine", At: t.now,
+			t.raise(t.stored, store.Signal{
+				Object: t.stored.Key, UID: t.stored.UID, Name: rule.Late, By: "engine", At: t.now, Why: message, Dedupe: "engine",
 			})
 		}
 	case !late && was:

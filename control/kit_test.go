@@ -153,7 +153,7 @@ func change(w *setpointtest.World, def *setpoint.Definition, name string, f func
 
 func signal(w *setpointtest.World, def *setpoint.Definition, name, what string) {
 	w.T.Helper()
-	if _, err := w.Plane.Signal(w.T.Context(), "api:test", def.Key("default", resource.Name(name)), lifecycle.SignalName(what), nil); err != nil {
+	if _, _, err := w.Plane.Signal(w.T.Context(), "api:test", def.Key("default", resource.Name(name)), setpoint.SignalRequest{Name: lifecycle.SignalName(what)}); err != nil {
 		w.T.Fatal(err)
 	}
 	w.Settle()

@@ -132,26 +132,18 @@ func (t *Turn) condition(kind string, status resource.Truth, reason, message str
 	})
 }
 
-// Signals returns the signals raised on the object and not yet consumed, oldest first.
-func (t *Turn) Signals() []store.Signal { return t.snapshot.Signals(t.stored.UID) }
+// Signals returns the signals raised on the object, neither consumed nor expired, oldest first.
+func (t *Turn) Signals() []store.Signal {
+	return slices.DeleteFunc(t.snapshot.Signals(t.stored.UID), func(s store.Signal) bool {
+		return !s.Live(t.now) || slices.Contains(t.consume, s.ID)
+	})
+}
 
 // Consume removes a signal with this turn's commit.
 func (t *Turn) Consume(s store.Signal) {
 	if !slices.Contains(t.consume, s.ID) {
 		t.consume = append(t.consume, s.ID)
 	}
-}
-
-// Raise raises a signal on an object of the view.
-func (t *Turn) Raise(key resource.Key, name lifecycle.SignalName, payload []byte) {
-	o, ok := t.read(key)
-	if !ok {
-		t.fail("raise %s on %s: there is no such object", name, key)
-		return
-	}
-	t.raised = append(t.raised, store.Signal{
-		Object: key, UID: o.UID, Name: name, Payload: payload, By: t.controller.writer, At: t.now,
-	})
 }
 
 // Event records a remark in the object's history.

@@ -60,7 +60,8 @@ func (b backend) Delete(ctx context.Context, by string, key resource.Key, d api.
 }
 
 func (b backend) Signal(ctx context.Context, by string, key resource.Key, name lifecycle.SignalName, payload []byte) (store.SignalID, error) {
-	return b.Plane.Signal(ctx, user(by), key, name, payload)
+	id, _, err := b.Plane.Signal(ctx, user(by), key, setpoint.SignalRequest{Name: name, Payload: payload})
+	return id, err
 }
 
 func (b backend) Explain(key resource.Key) (any, bool) { return b.Plane.Explain(key) }

@@ -195,6 +195,8 @@ func must(t *testing.T, s *Server, r ApplyRequest) ApplyAnswer {
 
 // desk is a command.Desk with a list of expectations and a record of reports.
 type desk struct {
+	command.Desk // what these tests do not ask for
+
 	mu       sync.Mutex
 	expected map[string]command.Expectation
 	reports  []command.Loss

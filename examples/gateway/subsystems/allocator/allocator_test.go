@@ -187,7 +187,9 @@ func TestRunServesAClient(t *testing.T) {
 	}
 }
 
-type nothing struct{}
+type nothing struct {
+	command.Desk // what these tests do not ask for
+}
 
 func (nothing) Expected(string) []command.Expectation      { return nil }
 func (nothing) Lost(context.Context, []command.Loss) error { return nil }

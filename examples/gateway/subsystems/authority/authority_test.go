@@ -101,6 +101,8 @@ func TestWhatIsNotARequestIsRefused(t *testing.T) {
 
 // desk expects certificates, and takes the first report of losses.
 type desk struct {
+	command.Desk // what these tests do not ask for
+
 	expected []command.Expectation
 	lost     chan []command.Loss
 }

@@ -195,6 +195,8 @@ func do(t *testing.T, a *Adapter, c command.Call) command.Result {
 
 // desk is a command.Desk with a list of expectations and a record of reports.
 type desk struct {
+	command.Desk // what these tests do not ask for
+
 	mu       sync.Mutex
 	expected map[string]command.Expectation
 	reports  []command.Loss

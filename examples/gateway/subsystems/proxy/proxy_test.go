@@ -305,6 +305,8 @@ func TestReplicasShareAPortAndSwapsDropNothing(t *testing.T) {
 
 // desk expects configurations, and takes the first report of losses.
 type desk struct {
+	command.Desk // what these tests do not ask for
+
 	expected []command.Expectation
 	lost     chan []command.Loss
 }
