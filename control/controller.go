@@ -3,6 +3,7 @@ package control
 import (
 	"time"
 
+	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/resource"
 )
 
@@ -14,6 +15,9 @@ type Controller struct {
 	kind   *resource.Definition
 	driver bool
 	run    func(*Turn) Outcome
+
+	err      error                 // what is wrong with it, to be reported when it is registered
+	adapters []command.AdapterName // those that it cannot do without
 
 	workers   int
 	deadline  time.Duration

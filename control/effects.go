@@ -186,6 +186,15 @@ func (t *Turn) wish(c command.Command, unit string, request []byte, o effectOpti
 	return c, standing(&c)
 }
 
+// redirect sends a staged wish for absence to where its effect was made, by a deadline.
+func (t *Turn) redirect(slot command.Slot, destination string, deadline time.Time) {
+	for i := range t.effects.writes {
+		if c := &t.effects.writes[i].Command; c.Slot == slot {
+			c.Destination, c.Deadline = destination, deadline
+		}
+	}
+}
+
 // pause is the exponential wait before the n'th repair in quick succession (from 1). It has no jitter: turns are pure.
 func pause(base, limit time.Duration, n int) time.Duration {
 	d := base

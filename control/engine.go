@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -102,7 +104,7 @@ func New(c Config) (*Engine, error) {
 		subs: newSubscriptions(), ready: make(chan struct{}), stopping: make(chan struct{}), fenced: make(chan error, 1),
 	}
 	random := rand.New(rand.NewPCG(c.Seed, 0x5e7))
-	err := errors.Join(e.addControllers(random), e.addAdapters(random))
+	err := errors.Join(e.addControllers(random), e.addAdapters(random), e.checkAdapters())
 	e.keeper = newKeeper(&e.config, rand.New(rand.NewPCG(random.Uint64(), random.Uint64())))
 	e.outage.random = rand.New(rand.NewPCG(random.Uint64(), random.Uint64()))
 	e.doubt.asking = make(chan struct{}, 1)
@@ -121,6 +123,8 @@ func (e *Engine) addControllers(random *rand.Rand) error {
 			problems = append(problems, fmt.Errorf("controller %s: the name is used twice", c.name))
 		case !known:
 			problems = append(problems, fmt.Errorf("controller %s: its kind %s is not registered", c.name, kind))
+		case c.err != nil:
+			problems = append(problems, fmt.Errorf("controller %s: %w", c.name, c.err))
 		case c.driver && e.driver(kind) != nil:
 			problems = append(problems, fmt.Errorf("controller %s: %s has a driver already, %s", c.name, kind, e.driver(kind).name))
 		default:
@@ -142,6 +146,19 @@ func (e *Engine) addAdapters(random *rand.Rand) error {
 			problems = append(problems, fmt.Errorf("adapter %s: the name is used twice", a.Name))
 		default:
 			e.dispatchers[a.Name] = newDispatcher(e, a, rand.New(rand.NewPCG(random.Uint64(), random.Uint64())))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// checkAdapters reports steps of actions that nobody could deliver.
+func (e *Engine) checkAdapters() error {
+	var problems []error
+	for _, name := range slices.Sorted(maps.Keys(e.loops)) {
+		for _, a := range e.loops[name].adapters {
+			if e.dispatchers[a] == nil {
+				problems = append(problems, fmt.Errorf("controller %s: a step of an action calls adapter %q, which there is none of; give it to the plane", name, a))
+			}
 		}
 	}
 	return errors.Join(problems...)

@@ -26,7 +26,11 @@ type Explanation struct {
 	Ready              bool                 `json:"ready"`
 	Conditions         []resource.Condition `json:"conditions,omitempty"`
 	Waits              []resource.Wait      `json:"waits,omitempty"`
-	Deleting           time.Time            `json:"deleting,omitzero"`
+	// Action is the action under way, LastAction how the one before it ended, and Signals are those that stand.
+	Action     *resource.Action          `json:"action,omitempty"`
+	LastAction *resource.ActionEnd       `json:"lastAction,omitempty"`
+	Signals    []resource.StandingSignal `json:"signals,omitempty"`
+	Deleting   time.Time                 `json:"deleting,omitzero"`
 	// Finalizers name who holds a deleted object.
 	Finalizers []resource.Finalizer `json:"finalizers,omitempty"`
 	Queue      []QueueEntry         `json:"queue,omitempty"`
@@ -92,7 +96,7 @@ func (e *Engine) Explain(key resource.Key) (Explanation, bool) {
 	x := Explanation{
 		Object: key.String(), UID: o.UID, Generation: o.Generation, ObservedGeneration: o.Observed, Revision: o.Revision,
 		State: o.State, Late: o.Is(resource.Late), Ready: o.Ready(), Conditions: o.Conditions, Waits: o.Waits,
-		Deleting: o.Deleted,
+		Deleting: o.Deleted, Action: o.Action, LastAction: o.Last, Signals: shown(s, o),
 	}
 	if o.State != "" {
 		x.StateSince = o.StateSince
@@ -202,8 +206,26 @@ func hint(e *Engine, links []Link) string {
 		what += " -n " + string(ns)
 	}
 	switch last.Code {
-	case "Refused", "Exhausted":
+	case "Refused", "Exhausted", string(resource.HaltStuck):
 		return "setpoint signal " + what + " " + string(RetrySignal)
+	case string(resource.HaltPaused):
+		return "setpoint signal " + what + " " + string(ResumeSignal)
+	case string(resource.HaltParked):
+		return "setpoint signal " + what + " " + string(CancelSignal)
 	}
 	return "setpoint describe " + what
+}
+
+// shown are the signals that stand on an object now, with what its driver has noted of them.
+func shown(s *view.Snapshot, o *resource.Object) (all []resource.StandingSignal) {
+	for _, x := range s.Signals(o.UID) {
+		signal := resource.StandingSignal{Name: x.Name, By: x.By, At: x.At, Why: x.Why}
+		for _, have := range o.Signals {
+			if have.Name == x.Name && have.By == x.By && have.At.Equal(x.At) {
+				signal.Note = have.Note
+			}
+		}
+		all = append(all, signal)
+	}
+	return all
 }

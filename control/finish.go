@@ -55,6 +55,17 @@ func (t *Turn) discard() {
 	}
 	t.children, t.effects = children{}, effects{}
 	t.objects, t.raised, t.consume, t.events = nil, nil, nil, nil
+	if !t.toldBefore() {
+		t.events = t.trespass
+	}
+	t.wake, t.again, t.acting, t.because = time.Time{}, false, false, ""
+}
+
+// toldBefore reports whether the object says already what this turn fails for, so that a turn that is repeated records it once.
+func (t *Turn) toldBefore() bool {
+	return t.problem != nil && slices.ContainsFunc(t.stored.Waits, func(w resource.Wait) bool {
+		return w.Controller == t.controller.name && w.Message == clip(t.problem.Error())
+	})
 }
 
 // settle completes a declaration: prunes, withdraws, and takes or gives up the hold on the object. A declaration of children is complete when the
@@ -91,7 +102,7 @@ func (t *Turn) report(o Outcome) {
 	if !t.controller.driver {
 		return
 	}
-	if o.kind != outcomeFail {
+	if o.kind != outcomeFail && !t.acting {
 		t.next.Observed = t.next.Generation
 	}
 	switch {
@@ -99,7 +110,9 @@ func (t *Turn) report(o Outcome) {
 		t.condition(resource.Ready, resource.True, "AtSetpoint", "")
 	case o.Terminal():
 		t.condition(resource.Ready, resource.False, "Failed", o.message)
-		t.next.Observed = t.next.Generation
+		if !t.acting {
+			t.next.Observed = t.next.Generation
+		}
 	default:
 		t.condition(resource.Ready, resource.False, o.code, o.message)
 	}
@@ -220,6 +233,8 @@ func (t *Turn) cause() string {
 	switch {
 	case t.result != nil:
 		return "result of " + t.result.Slot.String()
+	case t.because != "":
+		return t.because
 	case t.stored.Deleting():
 		return "deletion"
 	case t.stored.Observed < t.stored.Generation:
@@ -270,7 +285,9 @@ func (t *Turn) changed() bool {
 		!bytes.Equal(a.Status, b.Status) ||
 		!slices.Equal(a.Conditions, b.Conditions) ||
 		!slices.Equal(a.Finalizers, b.Finalizers) ||
-		!slices.EqualFunc(a.Waits, b.Waits, equalWaits)
+		!slices.EqualFunc(a.Waits, b.Waits, equalWaits) ||
+		!a.Action.Equal(b.Action) || a.Last != b.Last && (a.Last == nil || b.Last == nil || *a.Last != *b.Last) ||
+		!slices.Equal(a.Signals, b.Signals)
 }
 
 func equalWaits(a, b resource.Wait) bool {

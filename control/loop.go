@@ -113,7 +113,7 @@ func (l *loop) once(ctx context.Context, j job, begun time.Time) (queue.Verdict,
 		return l.failed(ctx, j.key, snapshot.Revision(), err)
 	}
 	l.engine.meter.Turn(l.name, outcome.kind.String(), string(outcome.class), time.Since(begun))
-	if missed {
+	if missed || t.again {
 		l.queue.Add(j.key, queue.Wake{Change: true})
 	}
 	return l.verdict(t, outcome), over
@@ -246,7 +246,7 @@ func (l *loop) verdict(t *Turn, o Outcome) queue.Verdict {
 	if least := t.now.Add(soonest); !due.IsZero() && due.Before(least) {
 		due = least
 	}
-	v := queue.Verdict{End: queue.Waiting, Due: earliest(due, t.budgetDue())}
+	v := queue.Verdict{End: queue.Waiting, Due: earliest(earliest(due, t.budgetDue()), t.wake)}
 	switch {
 	case o.kind == outcomeDone:
 		v.End = queue.Succeeded

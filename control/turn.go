@@ -39,8 +39,13 @@ type Turn struct {
 	events  []store.Event
 	depends dependencies
 
-	transition string // the reason of a staged transition
-	problem    error  // a mistake in what was staged; fails the turn
+	transition string        // the reason of a staged transition
+	because    string        // what the turn acted on, when it says so itself
+	wake       time.Time     // when to be run again though nothing may have changed
+	again      bool          // to be run again at once, after the commit
+	acting     bool      // an action is under way: the configuration has not been looked at
+	problem    error         // a mistake in what was staged; fails the turn
+	trespass   []store.Event // what the turn tried that is not its business: recorded although it fails
 }
 
 func newTurn(e *Engine, c *Controller, s *view.Snapshot, stored *resource.Object, result *command.Command) *Turn {
@@ -98,12 +103,35 @@ func (t *Turn) Fresh(key resource.Key) {
 
 // Transition moves the object to another state of its lifecycle. Staying is not a transition: repeating it costs nothing.
 // Only the kind's driver may do it, and only along its table; otherwise the turn fails, and says why. An object whose deletion was asked for is
-// brought into its table's deleting state by the engine, and stays there.
+// brought into its table's deleting state by the engine, and stays there. In a kind with a decision table the states to come to are those that it lists as Moved; the others
+// are for actions.
 func (t *Turn) Transition(to lifecycle.State, reason string) {
-	table := t.controller.kind.Lifecycle
+	decisions := &t.controller.kind.Decisions
 	switch {
 	case !t.controller.driver:
-		t.fail("transition to %s: controller %s is not the driver of %s; raise a signal instead", to, t.controller.name, t.stored.Kind)
+		t.refused("transition to %s: controller %s is not the driver of %s; raise a signal instead", to, t.controller.name, t.stored.Kind)
+	case t.next.State == to:
+	case decides(decisions) && !isMoved(decisions, t.controller.kind.Lifecycle, to):
+		t.refused("transition to %s: only an action of %s leads there; raise a signal, or list the state as Moved", to, t.stored.Kind)
+	case t.transition != "" && decides(decisions):
+		t.again = true // the commit has a transition already; this one is for the next
+	default:
+		t.move(to, reason)
+	}
+}
+
+// refused notes an attempt to do what is not the controller's business in the history, and fails the turn.
+func (t *Turn) refused(format string, args ...any) {
+	t.fail(format, args...)
+	t.trespass = append(t.trespass, store.Event{
+		Object: t.stored.Key, UID: t.stored.UID, Kind: "Warning", Reason: "TransitionRefused", Message: clip(fmt.Sprintf(format, args...)),
+	})
+}
+
+// move stages a transition, which the lifecycle has to allow.
+func (t *Turn) move(to lifecycle.State, reason string) {
+	table := t.controller.kind.Lifecycle
+	switch {
 	case t.next.State == to:
 	case t.stored.Deleting() && table.Deleting() != "":
 		t.fail("transition to %s: %s is being deleted, and stays %s until it is gone", to, t.stored.Key, table.Deleting())

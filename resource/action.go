@@ -21,11 +21,12 @@ type Action struct {
 	Deadline time.Time `json:"deadline,omitzero"`
 	// Phase says which way it goes.
 	Phase ActionPhase `json:"phase"`
-	// Halt is why it stands still, "" while it moves. Message is a sentence: why it is being unwound, and why it halts.
-	Halt    ActionHalt `json:"halt,omitempty"`
-	Message string     `json:"message,omitempty"`
-	// End is how it will have ended when it is unwound.
-	End ActionOutcome `json:"end,omitempty"`
+	// Halt is why it stands still, "" while it moves; Halted says so in a sentence.
+	Halt   ActionHalt `json:"halt,omitempty"`
+	Halted string     `json:"halted,omitempty"`
+	// End is how it will have ended when it is unwound, and Message the sentence for it.
+	End     ActionOutcome `json:"end,omitempty"`
+	Message string        `json:"message,omitempty"`
 	// Signals are the identities of the signals it read, which its end consumes.
 	Signals []uint64 `json:"signals,omitempty"`
 	// Plan is the signature of its steps when it began: a run whose remaining steps have changed since does not go on.
@@ -61,9 +62,10 @@ type ActionStep struct {
 	Name  string    `json:"name"`
 	Phase StepPhase `json:"phase"`
 	Since time.Time `json:"since"`
-	// Adapter and Key are the slot of its command, "" for a step without one.
-	Adapter string `json:"adapter,omitempty"`
-	Key     string `json:"key,omitempty"`
+	// Adapter and Key are the slot of its command, "" for a step without one; Destination is where it went.
+	Adapter     string `json:"adapter,omitempty"`
+	Key         string `json:"key,omitempty"`
+	Destination string `json:"destination,omitempty"`
 	// Result is the answer of its command, JSON; of a branch it is the name of the way taken.
 	Result json.RawMessage `json:"result,omitempty"`
 }
@@ -71,11 +73,12 @@ type ActionStep struct {
 // StepPhase says how far a step is.
 type StepPhase string
 
-// The phases of a step. A step that failed may have had an effect, and is undone like one that was done.
+// The phases of a step. One that failed may have had an effect, and is undone like one that was done; one that was refused has had none.
 const (
 	StepRunning StepPhase = "Running"
 	StepDone    StepPhase = "Done"
 	StepFailed  StepPhase = "Failed"
+	StepRefused StepPhase = "Refused"
 	StepUndoing StepPhase = "Undoing"
 	StepUndone  StepPhase = "Undone"
 )
@@ -140,8 +143,8 @@ func (a *Action) Equal(b *Action) bool {
 		return a == b
 	}
 	return a.Name == b.Name && a.Run == b.Run && a.From == b.From && a.Since.Equal(b.Since) && a.Deadline.Equal(b.Deadline) && a.Phase == b.Phase &&
-		a.Halt == b.Halt && a.Message == b.Message && a.End == b.End && a.Plan == b.Plan && slices.Equal(a.Signals, b.Signals) &&
+		a.Halt == b.Halt && a.Halted == b.Halted && a.Message == b.Message && a.End == b.End && a.Plan == b.Plan && slices.Equal(a.Signals, b.Signals) &&
 		slices.EqualFunc(a.Steps, b.Steps, func(x, y ActionStep) bool {
-			return x.Name == y.Name && x.Phase == y.Phase && x.Since.Equal(y.Since) && x.Adapter == y.Adapter && x.Key == y.Key && string(x.Result) == string(y.Result)
+			return x.Name == y.Name && x.Phase == y.Phase && x.Since.Equal(y.Since) && x.Adapter == y.Adapter && x.Key == y.Key && x.Destination == y.Destination && string(x.Result) == string(y.Result)
 		})
 }

@@ -45,6 +45,15 @@ func size(o *Object) int {
 	for i := range o.Waits {
 		n += len(o.Waits[i].Message)
 	}
+	if o.Action != nil {
+		n += len(o.Action.Message)
+		for i := range o.Action.Steps {
+			n += len(o.Action.Steps[i].Result)
+		}
+	}
+	for i := range o.Signals {
+		n += len(o.Signals[i].Why) + len(o.Signals[i].Note)
+	}
 	return n
 }
 

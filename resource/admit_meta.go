@@ -38,6 +38,29 @@ func (a *admission) attributes() {
 		a.list("status.conditions", len(a.new.Conditions), a.condition)
 	}
 	a.list("status.waits", len(a.new.Waits), a.wait)
+	if !old.Action.Equal(a.new.Action) {
+		a.action(a.new.Action)
+	}
+}
+
+// action judges the cursor of an action: whoever takes over has to be able to go on from it.
+func (a *admission) action(x *Action) {
+	if x == nil {
+		return
+	}
+	mark := len(a.wrong)
+	a.required(".name", x.Name)
+	if x.Phase != ActionRunning && x.Phase != ActionUnwinding {
+		a.wrong.add(".phase", NotSupported, "%q is not one of %s, %s", x.Phase, ActionRunning, ActionUnwinding)
+	}
+	a.bounded(".message", x.Message, maxMessage)
+	a.list(".steps", len(x.Steps), func(i int) {
+		s := x.Steps[i]
+		if a.required(".name", s.Name) && slices.ContainsFunc(x.Steps[:i], func(before ActionStep) bool { return before.Name == s.Name }) {
+			a.wrong.add(".name", Duplicate, "%q has begun already", s.Name)
+		}
+	})
+	a.wrong.within(mark, "status.action")
 }
 
 // list judges items; judge names fields as seen from its item.

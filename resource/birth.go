@@ -65,6 +65,7 @@ func (d *Definition) Prepare(o *Object, b Birth) error {
 	o.Created, o.Deleted = b.Now, time.Time{}
 	o.State, o.StateSince = d.Lifecycle.Initial(), b.Now
 	o.Conditions, o.Waits, o.Observed, o.Status = nil, nil, 0, nil
+	o.Action, o.Last, o.Signals = nil, nil, nil
 	return d.ApplyDefaults(o)
 }
 

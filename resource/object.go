@@ -102,6 +102,8 @@ const (
 	Ready = "Ready"
 	// Late: it has been in an unstable or unhealthy state for longer than the budget of that state.
 	Late = "Late"
+	// Delayed: a step of the action under way takes so long that a human should know.
+	Delayed = "Delayed"
 )
 
 // Condition is one observation, in the shape Kubernetes made common.

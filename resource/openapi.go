@@ -69,6 +69,9 @@ func (d *Definition) engineFields() map[string]any {
 		"observedGeneration": described(integer(), "The generation that the kind's driver has last acted on."),
 		"conditions":         described(conditions, "Observations about the object, one per type."),
 		"waits":              described(waits, "What each controller that is not at rest waits for."),
+		"action":             described(actionSchema(), "The action under way."),
+		"lastAction":         described(lastActionSchema(), "How the action before it ended."),
+		"signals":            described(signalSchema(), "The signals that stand, as the driver's last turn left them."),
 	}
 }
 

@@ -170,6 +170,12 @@ func (r *reader) status(n *node) {
 			r.list(v, r.condition)
 		case "waits":
 			r.list(v, r.wait)
+		case "action":
+			r.action(v)
+		case "lastAction":
+			r.lastAction(v)
+		case "signals":
+			r.list(v, r.signal)
 		}
 	})
 	slices.SortStableFunc(o.Conditions, func(a, b Condition) int { return strings.Compare(a.Type, b.Type) })

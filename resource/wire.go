@@ -193,7 +193,8 @@ func (w *writer) owner(d *Definition, o *Owner) {
 // statusOf writes what the engine knows, then the author's fields as they are stored.
 func (w *writer) statusOf(o *Object) {
 	author := inside(o.Status)
-	if len(author) == 0 && o.State == "" && o.Observed == 0 && len(o.Conditions) == 0 && len(o.Waits) == 0 {
+	if len(author) == 0 && o.State == "" && o.Observed == 0 && len(o.Conditions) == 0 && len(o.Waits) == 0 &&
+		o.Action == nil && o.Last == nil && len(o.Signals) == 0 {
 		return
 	}
 	w.open("status")
@@ -216,6 +217,7 @@ func (w *writer) statusOf(o *Object) {
 		}
 		w.endList()
 	}
+	w.actionOf(o)
 	if len(author) > 0 {
 		w.comma()
 		w.out = append(w.out, author...)

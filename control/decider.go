@@ -1,0 +1,246 @@
+package control
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/decide"
+	"github.com/setpointhq/setpoint/lifecycle"
+	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/store"
+)
+
+// decider is a decision table at work: the compare of a driver whose compare is data.
+type decider struct {
+	def     *resource.Definition
+	compare func(*run) Outcome
+	plans   map[decide.ActionName]*plan
+	guards  map[decide.GuardName]func(*run) bool
+	decode  func(*Turn) (any, error)
+	encode  func(any) ([]byte, error)
+}
+
+// run is one turn of a decider, with the action that is under way, if one is.
+type run struct {
+	t      *Turn
+	d      *decider
+	object any // a *resource.Typed of the kind
+	a      *resource.Action
+	plan   *plan
+	act    decide.Action
+
+	// refusal is what a function of the author's has said against its own step.
+	refusal string
+	// yield is a standing signal that pre-empts the action, and deferred is why signals are left standing.
+	yield    lifecycle.SignalName
+	deferred decide.Decision
+	// ended is set when an action has ended in this turn.
+	ended bool
+	// busy is set when a command of the action is under way, and tell when a human should know that it takes long.
+	busy bool
+	tell string
+	// note is what the action waits for, in words, on what it does so, and by which class of error it is held up.
+	note  string
+	on    []resource.Ref
+	class command.Class
+}
+
+// turn is what the driver's controller runs: first the action that is under way; when there is none, the compare; then the table.
+func (d *decider) turn(t *Turn) Outcome {
+	object, err := d.decode(t)
+	if err != nil {
+		return Fail(Terminal(fmt.Errorf("%s: %w", t.stored.Key, err)))
+	}
+	r := &run{t: t, d: d, object: object}
+	outcome := r.outcome()
+	if outcome.kind != outcomeFail {
+		status, err := d.encode(object)
+		if err != nil {
+			return Fail(Terminal(fmt.Errorf("%s: the status cannot be encoded: %w", t.stored.Key, err)))
+		}
+		t.next.Status = status
+	}
+	r.showSignals()
+	return outcome
+}
+
+func (r *run) outcome() Outcome {
+	r.resume()
+	r.orders()
+	if r.a != nil && !r.advance() {
+		return r.acting()
+	}
+	outcome := Done()
+	if r.d.compare != nil {
+		outcome = r.d.compare(r)
+	}
+	if outcome.kind == outcomeFail || outcome.kind == outcomeInvalid || r.t.stored.Deleting() {
+		return outcome
+	}
+	return r.decide(outcome)
+}
+
+// resume takes up the action that is stored.
+func (r *run) resume() {
+	if r.t.next.Action == nil {
+		return
+	}
+	r.take(r.t.next.Action)
+	if r.a.Halt != resource.HaltPaused {
+		r.a.Halt, r.a.Halted = "", "" // found again, if it is still so
+	}
+	if r.t.stored.Deleting() && r.a.Phase == resource.ActionRunning {
+		r.turnBack(resource.OutcomeCanceled, "the object is being deleted")
+	}
+}
+
+// take makes an action the one that this turn is about. The slots of its commands are not to be withdrawn.
+func (r *run) take(a *resource.Action) {
+	r.a, r.plan = a, r.d.plans[decide.ActionName(a.Name)]
+	r.act, _ = r.d.def.Decisions.Action(decide.ActionName(a.Name))
+	for i := range a.Steps {
+		if slot := r.slot(&a.Steps[i]); slot.Key != "" {
+			r.t.effects.declared = append(r.t.effects.declared, slot)
+		}
+	}
+}
+
+func (r *run) slot(s *resource.ActionStep) command.Slot {
+	return command.Slot{Owner: r.t.stored.UID, Adapter: command.AdapterName(s.Adapter), Key: s.Key}
+}
+
+// decide asks the table until it has nothing more to say, and begins what it says.
+func (r *run) decide(outcome Outcome) Outcome {
+	for {
+		signals := r.standing()
+		d := decide.Fire(r.d.def.Lifecycle, r.d.def.Decisions, r.t.next.State, signals, r.guard)
+		switch d.Verb {
+		case decide.Ignore:
+			r.serve(r.read(d.Read), resource.OutcomeSucceeded, "ignored: "+d.Reason)
+			r.t.Event("SignalIgnored", "%v: %s", d.Read, d.Reason)
+			continue
+		case decide.Defer:
+			r.deferred = d
+		case decide.Do:
+			if r.t.next.State != r.t.stored.State || r.ended {
+				r.t.again = true // one transition, and one end of an action, is enough for a commit
+				return outcome
+			}
+			if !r.begin(d) {
+				return r.acting()
+			}
+			r.t.again = true
+		}
+		return outcome
+	}
+}
+
+// guard asks the author about the object as it will be.
+func (r *run) guard(name decide.GuardName) bool {
+	g := r.d.guards[name]
+	return g != nil && g(r)
+}
+
+// standing lists the signals that the table is asked about, each name once.
+func (r *run) standing() (names []lifecycle.SignalName) {
+	for _, s := range r.t.Signals() {
+		if !generalSignal(s.Name) && !slices.Contains(names, s.Name) {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// read returns the standing signals of some names.
+func (r *run) read(names []lifecycle.SignalName) []store.Signal {
+	return slices.DeleteFunc(r.t.Signals(), func(s store.Signal) bool { return !slices.Contains(names, s.Name) })
+}
+
+// begin starts an action, and reports whether it has also ended.
+func (r *run) begin(d decide.Decision) (ended bool) {
+	t := r.t
+	a := &resource.Action{
+		Name: string(d.Do), Run: t.snapshot.Revision(), From: t.stored.State, Since: t.now, Phase: resource.ActionRunning,
+	}
+	for _, s := range r.read(d.Read) {
+		a.Signals = append(a.Signals, uint64(s.ID))
+	}
+	t.next.Action = a
+	r.take(a)
+	a.Plan = r.plan.signature
+	if r.plan.within > 0 {
+		a.Deadline = stored(t.now.Add(r.plan.within))
+	}
+	if r.act.Via != "" {
+		t.move(r.act.Via, a.Name)
+	}
+	t.because = "action " + a.Name
+	return r.advance()
+}
+
+// acting is the outcome while an action is under way.
+func (r *run) acting() Outcome {
+	r.t.acting = true
+	r.delayed()
+	a := r.a
+	switch {
+	case a.Halt == resource.HaltPaused:
+		return Await("Paused", a.Name+" is paused "+a.Halted)
+	case a.Halt != "":
+		o := Await(string(a.Halt), a.Name+": "+a.Halted, r.on...)
+		o.class = command.Terminal
+		return o
+	}
+	verb := "Acting"
+	if a.Phase == resource.ActionUnwinding {
+		verb = "Unwinding"
+	}
+	o := Await(verb, a.Name+": "+r.note, r.on...)
+	o.class = r.class
+	return o
+}
+
+// delayed reports, in a condition, that a step takes longer than a human should not know of.
+func (r *run) delayed() {
+	switch {
+	case r.tell != "":
+		r.t.condition(resource.Delayed, resource.True, "StepDelayed", r.tell)
+	case r.t.stored.Is(resource.Delayed):
+		r.t.condition(resource.Delayed, resource.False, "OnTime", "")
+	}
+}
+
+// signalsShown bounds how many signals an object shows; they all stand, and can all be listed.
+const signalsShown = 16
+
+// showSignals puts onto the object what stands and is not served by this turn, and what becomes of it.
+func (r *run) showSignals() {
+	var shown []resource.StandingSignal
+	for _, s := range r.t.Signals() {
+		if len(shown) == signalsShown {
+			break
+		}
+		note := ""
+		switch a := r.t.next.Action; {
+		case a != nil && slices.Contains(a.Signals, uint64(s.ID)):
+			note = "read by " + a.Name
+		case a != nil:
+			note = "waits for " + a.Name + " to end"
+		case r.deferred.Verb == decide.Defer:
+			note = "deferred: " + r.deferred.Reason
+		}
+		shown = append(shown, resource.StandingSignal{Name: s.Name, By: s.By, At: s.At, Why: s.Why, Note: note})
+	}
+	r.t.next.Signals = shown
+}
+
+// isMoved reports whether a table lists a state among those that objects come to without an action.
+func isMoved(t *decide.Table, life lifecycle.Table, s lifecycle.State) bool {
+	rule, known := life.Rule(s)
+	return slices.Contains(t.Moved, s) || known && rule.Parent != "" && slices.Contains(t.Moved, rule.Parent)
+}
+
+// wakeAt makes the turn be run again at a time, if nothing else does before.
+func (t *Turn) wakeAt(at time.Time) { t.wake = earliest(t.wake, at) }
