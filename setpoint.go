@@ -3,6 +3,7 @@ package setpoint
 import (
 	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/control"
+	"github.com/setpointhq/setpoint/decide"
 	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
@@ -30,6 +31,31 @@ type (
 	Endpoint[Q, R any] = control.Endpoint[Q, R]
 	// Effect is where an effect stands.
 	Effect[R any] = control.Effect[R]
+
+	// Decisions is a kind's decision table: which action follows which signals, in which state.
+	Decisions = decide.Table
+	// Signal is one that a kind knows.
+	Signal = decide.Signal
+	// Row is one rule of a decision table.
+	Row = decide.Row
+	// ActionStates are the states that an action goes through, for the decision table.
+	ActionStates = decide.Action
+	// SignalName, ActionName and GuardName are what the table's words are.
+	SignalName = lifecycle.SignalName
+	ActionName = decide.ActionName
+	GuardName  = decide.GuardName
+	// Decider is the code beside a decision table.
+	Decider[S, T any] = control.Decider[S, T]
+	// Action is what an action does, step by step.
+	Action[S, T any] = control.Action[S, T]
+	// Run is one run of an action, as its steps see it.
+	Run[S, T any] = control.Run[S, T]
+	// Step is one step of an action.
+	Step[S, T any] = control.Step[S, T]
+	// Ways are the branches of a [Choose].
+	Ways[S, T any] = control.Ways[S, T]
+	// Retry is how long a step is tried.
+	Retry = control.Retry
 
 	// Key addresses an object.
 	Key = resource.Key
@@ -99,3 +125,45 @@ var (
 	// Refuse names a field that a validation function does not accept, and why.
 	Refuse = resource.Refuse
 )
+
+// Call asks a subsystem for something, as a step of an action.
+func Call[S, T, Q, R any](name string, e Endpoint[Q, R], request func(*Run[S, T]) *Q) control.CallStep[S, T, Q, R] {
+	return control.Call(name, e, request)
+}
+
+// Wait is a step that waits until something holds.
+func Wait[S, T any](name string, holds func(*Run[S, T]) bool) control.WaitStep[S, T] {
+	return control.Wait(name, holds)
+}
+
+// Ask is a step that raises a signal on other objects, and waits until each has served it.
+func Ask[S, T any](name string, whom func(*Run[S, T]) []Key, signal SignalName) control.AskStep[S, T] {
+	return control.Ask(name, whom, signal)
+}
+
+// Set is a step that changes the object's status.
+func Set[S, T any](name string, change func(*Run[S, T])) Step[S, T] { return control.Set(name, change) }
+
+// Sequence does steps one after the other.
+func Sequence[S, T any](name string, steps ...Step[S, T]) Step[S, T] {
+	return control.Sequence(name, steps...)
+}
+
+// Together does steps at the same time, and is done when all are.
+func Together[S, T any](name string, steps ...Step[S, T]) Step[S, T] {
+	return control.Together(name, steps...)
+}
+
+// First does steps at the same time, and is done when one of them is and the others are undone.
+func First[S, T any](name string, steps ...Step[S, T]) Step[S, T] {
+	return control.First(name, steps...)
+}
+
+// Choose takes one of several ways.
+func Choose[S, T any](name string, choose func(*Run[S, T]) string, ways Ways[S, T]) Step[S, T] {
+	return control.Choose(name, choose, ways)
+}
+
+// In lists states, All is met when these signals stand: the words of a row.
+func In(states ...State) []State                   { return decide.In(states...) }
+func All(signals ...SignalName) decide.Combination { return decide.All(signals...) }

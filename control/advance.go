@@ -96,8 +96,8 @@ func (r *run) forward(s *step) progress {
 	switch s.kind {
 	case stepSequence:
 		return r.sequence(s.steps)
-	case stepAll:
-		return r.all(s)
+	case stepTogether:
+		return r.together(s)
 	case stepFirst:
 		return r.first(s)
 	}
@@ -127,8 +127,8 @@ func (r *run) forward(s *step) progress {
 	return r.hold(s, record)
 }
 
-// all brings several steps forward at the same time.
-func (r *run) all(s *step) progress {
+// together brings several steps forward at the same time.
+func (r *run) together(s *step) progress {
 	worst := finished
 	for _, c := range s.steps {
 		switch p := r.forward(c); {

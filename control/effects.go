@@ -231,16 +231,15 @@ func givenUp(c *command.Command) bool {
 	return c.Phase == command.Refused || c.Phase == command.Exhausted
 }
 
-// retry consumes the retry signals of the object, and reports whether there were any.
+// retry consumes the retry signals of the object, and reports whether there were any, however often it is asked.
 func (t *Turn) retry() bool {
-	asked := false
 	for _, s := range t.Signals() {
 		if s.Name == RetrySignal {
 			t.Consume(s)
-			asked = true
+			t.retrying = true
 		}
 	}
-	return asked
+	return t.retrying
 }
 
 // dropRetry consumes retry signals when nothing is given up: left lying about, they would hide the next refusal.

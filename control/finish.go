@@ -58,7 +58,7 @@ func (t *Turn) discard() {
 	if !t.toldBefore() {
 		t.events = t.trespass
 	}
-	t.wake, t.again, t.acting, t.because = time.Time{}, false, false, ""
+	t.wake, t.again, t.acting, t.retrying, t.because = time.Time{}, false, false, false, ""
 }
 
 // toldBefore reports whether the object says already what this turn fails for, so that a turn that is repeated records it once.

@@ -95,7 +95,7 @@ func (s *step) fault() string {
 		if len(s.ways) == 0 {
 			return "has no ways to choose from"
 		}
-	case stepAll, stepFirst:
+	case stepTogether, stepFirst:
 		if len(s.steps) == 0 {
 			return "joins no steps"
 		}

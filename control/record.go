@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/store"
@@ -21,15 +22,25 @@ func (d *dispatcher) settle(ctx context.Context, c command.Command, r command.Re
 	patience := d.engine.patience(resultPatience, math.MaxInt)
 	l := d.engine.loops[c.Controller]
 	if l != nil && event == nil {
-		if item, free := l.queue.TryAcquire(c.Object); free {
-			l.queue.Done(item.Key, l.turn(ctx, job{key: item.Key, result: &next, crew: d.crew}))
-		}
+		d.turn(ctx, l, next)
 	}
 	for {
 		err := d.record(ctx, next, event)
 		if err == nil || !away(err) && !errors.Is(err, store.ErrConflict) || !patience.wait(ctx, nil) {
 			return err
 		}
+	}
+}
+
+// turnPause is how long a result waits for a turn of its owner that is under way: they call nothing, and most end with a commit.
+const turnPause = time.Second
+
+// turn runs the owner's next turn with a result, so that both are one commit, unless the turn before it takes too long.
+func (d *dispatcher) turn(ctx context.Context, l *loop, c command.Command) {
+	limited, cancel := context.WithTimeout(ctx, turnPause)
+	defer cancel()
+	if item, free := l.queue.Acquire(limited, c.Object); free {
+		l.queue.Done(item.Key, l.turn(ctx, job{key: item.Key, result: &c, crew: d.crew}))
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // Step is one step of an action over objects of a kind: a [Call], a wait ([Wait]), a request to other objects ([Ask]), a change of status ([Set]), or several steps
-// joined by [Sequence], [All], [First] and [Choose].
+// joined by [Sequence], [Together], [First] and [Choose].
 type Step[S, T any] interface{ core() *step }
 
 // stepKind tells the kinds of steps apart. The text is part of an action's signature.
@@ -25,7 +25,7 @@ const (
 	stepAsk      stepKind = "ask"
 	stepSet      stepKind = "set"
 	stepSequence stepKind = "sequence"
-	stepAll      stepKind = "all"
+	stepTogether stepKind = "together"
 	stepFirst    stepKind = "first"
 	stepChoose   stepKind = "choose"
 )
@@ -184,14 +184,14 @@ func Set[S, T any](name string, change func(*Run[S, T])) Step[S, T] {
 	return joint[S, T]{step{name: name, kind: stepSet, set: func(r *run) { change(runOf[S, T](r)) }}}
 }
 
-// Sequence does steps one after the other: for the branches of [All] and [First].
+// Sequence does steps one after the other: for the branches of [Together] and [First].
 func Sequence[S, T any](name string, steps ...Step[S, T]) Step[S, T] {
 	return joint[S, T]{step{name: name, kind: stepSequence, steps: cores(steps)}}
 }
 
-// All does steps at the same time, and is done when all are. It fails with the first that fails.
-func All[S, T any](name string, steps ...Step[S, T]) Step[S, T] {
-	return joint[S, T]{step{name: name, kind: stepAll, steps: cores(steps)}}
+// Together does steps at the same time, and is done when all are. It fails with the first that fails.
+func Together[S, T any](name string, steps ...Step[S, T]) Step[S, T] {
+	return joint[S, T]{step{name: name, kind: stepTogether, steps: cores(steps)}}
 }
 
 // First does steps at the same time, and is done when one of them is and the others are undone. It fails when all have failed.

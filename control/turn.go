@@ -42,8 +42,9 @@ type Turn struct {
 	transition string        // the reason of a staged transition
 	because    string        // what the turn acted on, when it says so itself
 	wake       time.Time     // when to be run again though nothing may have changed
+	retrying   bool          // an operator has asked for another attempt
 	again      bool          // to be run again at once, after the commit
-	acting     bool      // an action is under way: the configuration has not been looked at
+	acting     bool          // an action is under way: the configuration has not been looked at
 	problem    error         // a mistake in what was staged; fails the turn
 	trespass   []store.Event // what the turn tried that is not its business: recorded although it fails
 }

@@ -8,7 +8,7 @@
 //
 // Everybody else says that a key needs a turn: [Queue.Add], or [Queue.AddMany] for all that one commit concerns. Who
 // wants to run the turn without a detour through a worker, because a result has just arrived, asks with
-// [Queue.TryAcquire].
+// [Queue.TryAcquire], or waits for it with [Queue.Acquire].
 //
 // # Model
 //

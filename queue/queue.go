@@ -15,7 +15,7 @@ import (
 const backlog = 64
 
 // Queue schedules the keys of one controller. All methods may be called from any goroutine and return promptly;
-// only [Queue.Next] waits.
+// only [Queue.Next] and [Queue.Acquire] wait.
 type Queue[K comparable] struct {
 	options  Options[K]
 	requests chan request[K] // to the goroutine that owns the state
@@ -33,15 +33,16 @@ type request[K comparable] struct {
 // owned is all the state of a queue. Who has it has it alone: the goroutine, or who has taken it from parked.
 type owned[K comparable] struct {
 	schedule[K]
-	waiting []chan Item[K] // workers in Next, longest first: each is sent one item, or closed
-	armed   instant        // when the alarm goes off; not after the earliest delayed entry
-	running bool           // the goroutine is there
+	waiting []chan Item[K]       // workers in Next, longest first: each is sent one item, or closed
+	claims  map[K][]chan Item[K] // callers of Acquire, longest first, for the keys that somebody works on
+	armed   instant              // when the alarm goes off; not after the earliest delayed entry
+	running bool                 // the goroutine is there
 }
 
 // New makes an empty queue. Its goroutine begins with the first Next; Close ends it.
 func New[K comparable](o Options[K]) *Queue[K] {
 	q := &Queue[K]{options: o.withDefaults(), requests: make(chan request[K], backlog), parked: make(chan *owned[K], 1)}
-	q.parked <- &owned[K]{schedule: newSchedule(q.options), armed: never}
+	q.parked <- &owned[K]{schedule: newSchedule(q.options), armed: never, claims: map[K][]chan Item[K]{}}
 	return q
 }
 
@@ -213,11 +214,66 @@ func (q *Queue[K]) TryAcquire(key K) (item Item[K], ok bool) {
 	return item, ok
 }
 
+// Acquire is [Queue.TryAcquire], but waits for who works on the key to be done, and gets it before any worker. It is false when the queue is closed and when
+// ctx ends first.
+func (q *Queue[K]) Acquire(ctx context.Context, key K) (item Item[K], ok bool) {
+	if item, ok = q.TryAcquire(key); ok {
+		return item, true
+	}
+	tenant, mine := q.options.Tenant(key), make(chan Item[K], 1)
+	q.tell(func(o *owned[K]) {
+		switch e := o.entries[key]; {
+		case o.closed:
+			close(mine)
+		case e != nil && e.state == Working:
+			o.claims[key] = append(o.claims[key], mine)
+		default:
+			e = o.entry(key, tenant)
+			o.unlink(e)
+			mine <- o.take(e)
+		}
+	})
+	select {
+	case item, ok = <-mine:
+	case <-ctx.Done():
+		q.tell(func(o *owned[K]) {
+			if i := slices.Index(o.claims[key], mine); i >= 0 {
+				o.dropClaim(key, i)
+				close(mine)
+			}
+		})
+		item, ok = <-mine // what was handed out meanwhile is not lost
+	}
+	return item, ok
+}
+
+// honour hands a key that has just been given back to who has claimed it.
+func (o *owned[K]) honour(key K, tenant resource.Namespace) {
+	if len(o.claims[key]) == 0 {
+		return
+	}
+	mine, e := o.claims[key][0], o.entry(key, tenant)
+	o.dropClaim(key, 0)
+	o.unlink(e)
+	mine <- o.take(e)
+}
+
+func (o *owned[K]) dropClaim(key K, i int) {
+	if o.claims[key] = slices.Delete(o.claims[key], i, i+1); len(o.claims[key]) == 0 {
+		delete(o.claims, key)
+	}
+}
+
 // Done ends the work on a key and says how it ended. What was added meanwhile is scheduled now. It panics if the
 // key is not handed out, because then two workers may have had it.
 func (q *Queue[K]) Done(key K, v Verdict) {
 	var ok bool
-	q.ask(func(o *owned[K]) { ok = o.done(key, v) })
+	tenant := q.options.Tenant(key)
+	q.ask(func(o *owned[K]) {
+		if ok = o.done(key, v); ok {
+			o.honour(key, tenant)
+		}
+	})
 	if !ok {
 		panic(fmt.Sprintf("queue %s: Done(%v) without Next or TryAcquire before it; call Done once per hand-out", q.options.Name, key))
 	}
@@ -235,7 +291,12 @@ func (q *Queue[K]) Close() {
 		for _, mine := range o.waiting {
 			close(mine)
 		}
-		o.waiting, o.running, o.closed = nil, false, true
+		for _, claims := range o.claims {
+			for _, mine := range claims {
+				close(mine)
+			}
+		}
+		o.waiting, o.claims, o.running, o.closed = nil, map[K][]chan Item[K]{}, false, true
 	})
 	q.carryOn(<-q.parked)
 }

@@ -450,3 +450,65 @@ func TestWorkersAreServedInTheOrderTheyCame(t *testing.T) {
 		h.want("the one in between has left", fmt.Sprint(<-served), "2")
 	})
 }
+
+func TestAClaimGoesBeforeEveryWorker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New(Options[string]{Name: "claims"})
+		defer q.Close()
+		if _, ok := q.TryAcquire("a"); !ok {
+			t.Fatal("a key that nobody works on could not be had")
+		}
+		var order []string
+		var both sync.WaitGroup
+		both.Go(func() {
+			if item, ok := q.Acquire(t.Context(), "a"); ok {
+				order = append(order, "claim")
+				q.Done(item.Key, Verdict{End: Succeeded})
+			}
+		})
+		synctest.Wait()
+		worker, stop := context.WithCancel(t.Context())
+		both.Go(func() {
+			for item, ok := q.Next(worker); ok; item, ok = q.Next(worker) {
+				order = append(order, "worker")
+				q.Done(item.Key, Verdict{End: Succeeded})
+			}
+		})
+		synctest.Wait()
+		q.Add("a", Wake{Due: time.Now().Add(time.Second)})
+		q.Done("a", Verdict{End: Succeeded})
+		synctest.Wait()
+		time.Sleep(2 * time.Second)
+		stop()
+		both.Wait()
+		if got := strings.Join(order, " "); got != "claim worker" {
+			t.Errorf("the key went to %s; want the claim first, and the later turn to the worker", got)
+		}
+	})
+}
+
+func TestAClaimEndsWithItsContextAndWithTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New(Options[string]{Name: "claims"})
+		q.TryAcquire("a")
+		limited, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, ok := q.Acquire(limited, "a"); ok {
+			t.Error("a key that somebody works on was handed out")
+		}
+		closed := make(chan bool, 1)
+		go func() {
+			_, ok := q.Acquire(t.Context(), "a")
+			closed <- ok
+		}()
+		synctest.Wait()
+		q.Close()
+		if <-closed {
+			t.Error("a closed queue handed out a key")
+		}
+		q.Done("a", Verdict{End: Succeeded})
+		if _, ok := q.Acquire(t.Context(), "a"); ok {
+			t.Error("a closed queue handed out a key")
+		}
+	})
+}
