@@ -11,7 +11,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 build:
 	$(GO) build -o bin/setpoint ./cmd/setpoint
 
-# Debian packages whose programs the tests use as they are.
+# Debian packages whose programs the tests use as they are. PostgreSQL, without the cluster that its package would start, and kubectl come by the tests themselves.
 tools:
 	@missing=(); \
 	command -v curl >/dev/null || missing+=(curl); \
@@ -29,12 +29,12 @@ test: tools
 	$(GO) vet $(PACKAGES)
 	$(GO) test -race -timeout 12m $(PACKAGES)
 
-# The long forms, on both engines: 200 kills, 300 gateways under faults, 1,000 at rest, every crash point; on PostgreSQL 2,000 gateways through ten minutes of
-# storm, 200 connections cut at a commit, two processes for a minute. About 25 minutes.
+# The long forms: 200 kills, 300 gateways under faults, 1,000 at rest, every crash point on every engine; on PostgreSQL 2,000 gateways through ten minutes of
+# storm, 200 connections cut at a commit, two processes for a minute, 20 stops under load, 300 rounds of ended sessions. About 25 minutes.
 soak: tools
 	SETPOINT_SOAK=1 $(GO) test -timeout 60m -count=1 -v -run 'TestKilled|TestFaults|TestCrashes|TestRestore|TestAtRest' ./examples/... ./setpointtest/... ./test/...
 	SETPOINT_SOAK=1 $(GO) test -timeout 60m -count=1 -v -run 'TestStorm' ./test/gateway
-	SETPOINT_SOAK=1 $(GO) test -race -timeout 60m -count=1 -v -run 'TestCommitsCut|TestTwoProcesses' ./store/postgres
+	SETPOINT_SOAK=1 $(GO) test -race -timeout 60m -count=1 -v -run 'TestCommitsCut|TestTwoProcesses|TestServerStopped|TestSessionsEnded' ./store/postgres
 
 # What docs/reference/performance.md states, in about seven minutes, with 6 GB of disk. Other packages have benchmarks of their parts.
 bench:

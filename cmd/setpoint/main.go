@@ -46,6 +46,7 @@ func main() {
 func options(c cli.ServeConfig) server.Options {
 	return server.Options{
 		Listen: c.Listen, Store: c.Store, Migrate: c.Migrate, Logger: c.Logger, Grace: c.Grace, Version: version, Listening: c.Listening,
+		Alerts: server.Alerts{Alertmanagers: c.Alertmanagers, Webhooks: c.Alert.Webhooks, WebhookKey: c.Alert.WebhookKey, Plane: c.Alert.Plane},
 		Postgres: postgres.Options{
 			Name: c.Postgres.Name, Readers: c.Postgres.Readers, RetainRevisions: c.Postgres.RetainRevisions, RetainHistory: c.Postgres.RetainHistory,
 			LockTimeout: c.Postgres.LockTimeout, StatementTimeout: c.Postgres.StatementTimeout, Patience: c.Postgres.Patience, Heartbeat: c.Postgres.Heartbeat,

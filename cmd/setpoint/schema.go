@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -40,35 +38,13 @@ func status(st postgres.Status) cli.SchemaStatus {
 	return s
 }
 
-// Plan is one transaction with everything that Up would do. The steps of Up are transactions of their own; what is there afterwards is the same.
+// Plan is the SQL of what Up would do.
 func (schema) Plan(ctx context.Context, url string) (string, error) {
 	st, err := postgres.ReadStatus(ctx, url)
 	if err != nil {
 		return "", classified(err)
 	}
-	var steps strings.Builder
-	for _, m := range st.Migrations {
-		if m.Applied.IsZero() {
-			fmt.Fprintf(&steps, "-- %s\n%s\nINSERT INTO setpoint.schema_version (version_id, is_applied) VALUES (%d, true);\n\n", m.Name, m.SQL, m.Version)
-		}
-	}
-	guard := st.Superuser && (!st.Guarded || steps.Len() > 0)
-	if steps.Len() == 0 && !guard {
-		return "", nil
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "-- What `setpoint migrate up` would run on %s, which has version %d of %d.\nBEGIN;\n", st.Database, st.Version, st.Known)
-	if st.Version == 0 {
-		b.WriteString(postgres.Preamble())
-	} else {
-		b.WriteString("SET ROLE " + postgres.RoleOwner + ";\nSET setpoint.unlock = 'on';\n")
-	}
-	b.WriteString(steps.String())
-	if guard {
-		b.WriteString(postgres.Epilogue())
-	}
-	b.WriteString("\nCOMMIT;\n")
-	return b.String(), nil
+	return st.Script(), nil
 }
 
 // classified gives the errors of engines the exit codes that say what to do.

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -45,7 +44,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	server := pg.Start(t)
 	server.Exec(t, "postgres", "CREATE ROLE app LOGIN", "CREATE ROLE nobody LOGIN")
-	psql := psqlProgram(t)
+	psql := server.Program("psql")
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
@@ -62,16 +61,6 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "await": await, "url": url, "verdict": verdict, "metric": metric},
 	})
-}
-
-// psqlProgram is the psql that belongs to the newest server.
-func psqlProgram(t *testing.T) string {
-	t.Helper()
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/psql")
-	if err != nil || len(found) == 0 {
-		t.Fatalf("there is no psql below /usr/lib/postgresql: %v", err)
-	}
-	return slices.Max(found)
 }
 
 // exits runs a program that must end with a code: exits CODE PROGRAM ARGUMENT…

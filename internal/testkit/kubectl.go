@@ -47,14 +47,11 @@ func buildKubectl() (path string, err error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return "", err
 	}
-	lock, err := os.OpenFile(filepath.Join(folder, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	unlock, err := Lock(filepath.Join(folder, "lock"), syscall.LOCK_EX)
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return "", fmt.Errorf("lock %s: %w", lock.Name(), err)
-	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	path = filepath.Join(folder, "kubectl")
 	build := exec.Command("go", "build", "-o", path, ".")
 	build.Dir = module

@@ -11,42 +11,46 @@ import (
 )
 
 // Package makes sure that a Debian package's program is there, installing it when it is not, and returns the program's path.
-// Concurrent test processes take turns.
 func Package(t testing.TB, name, program string) string {
 	t.Helper()
-	path, err := ensure(name, program)
-	if err != nil {
-		t.Fatalf("program %s of package %s: %v", program, name, err)
+	there := func() bool { _, found := find(program); return found }
+	if err := Install(name, there, nil); err != nil {
+		t.Fatalf("program %s, looked for in PATH and /usr/sbin: %v", program, err)
 	}
+	path, _ := find(program)
 	return path
 }
 
-func ensure(name, program string) (path string, err error) {
-	if path, found := find(program); found {
-		return path, nil
+// Install installs a Debian package, unless what it brings is there. Concurrent test processes take turns, whatever they install. prepare, when it
+// is not nil, runs before the package comes, and not when it is there.
+func Install(name string, there func() bool, prepare func() error) (err error) {
+	if there() {
+		return nil
 	}
-	lock, err := os.OpenFile(filepath.Join(os.TempDir(), "setpoint-testkit.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	unlock, err := Lock(filepath.Join(os.TempDir(), "setpoint-testkit.lock"), syscall.LOCK_EX)
 	if err != nil {
-		return "", err
+		return fmt.Errorf("install package %s: %w", name, err)
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return "", fmt.Errorf("lock %s: %w", lock.Name(), err)
+	defer func() { err = errors.Join(err, unlock()) }()
+	if there() {
+		return nil // another process has installed it meanwhile
 	}
-	if path, found := find(program); found {
-		return path, nil // another process has installed it meanwhile
+	if prepare != nil {
+		if err := prepare(); err != nil {
+			return fmt.Errorf("install package %s: prepare: %w", name, err)
+		}
 	}
 	for _, arguments := range [][]string{{"update"}, {"install", "-y", "--no-install-recommends", name}} {
 		install := exec.Command("apt-get", arguments...)
 		install.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		if output, err := install.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("apt-get %v: %w\n%s", arguments, err, output)
+			return fmt.Errorf("install package %s: apt-get %v: %w\n%s", name, arguments, err, output)
 		}
 	}
-	if path, found := find(program); found {
-		return path, nil
+	if !there() {
+		return fmt.Errorf("package %s is installed, and does not bring what it was installed for", name)
 	}
-	return "", errors.New("the package is installed, and the program is not in PATH or /usr/sbin")
+	return nil
 }
 
 // find looks in PATH and where Debian puts servers.

@@ -49,9 +49,3 @@ func TestWaitReturnsOnceItIsSo(t *testing.T) {
 		t.Errorf("looked %d times", calls)
 	}
 }
-
-func TestPackageFindsWhatIsThere(t *testing.T) {
-	if path := Package(t, "dash", "sh"); !strings.HasSuffix(path, "/sh") {
-		t.Errorf("found %q", path)
-	}
-}

@@ -63,9 +63,8 @@ func TestStatusAndPlanChangeNothing(t *testing.T) {
 	if err != nil || st.Version != 0 || st.Known != newest(t) || len(st.Migrations) != int(newest(t)) || st.Guarded || !st.Migrations[0].Applied.IsZero() {
 		t.Errorf("status %+v, error %v", st, err)
 	}
-	steps, err := Plan(t.Context(), url)
-	if err != nil || len(steps) != int(newest(t)) || steps[0].Name != "00001_base" || !strings.Contains(steps[0].SQL, "CREATE TABLE setpoint.object") {
-		t.Errorf("plan of %d steps, error %v", len(steps), err)
+	if script := st.Script(); !strings.Contains(script, "-- 00001_base") || !strings.Contains(script, "CREATE TABLE setpoint.object") {
+		t.Errorf("script\n%s", script)
 	}
 	nothingThere(t, url)
 	if _, err := Open(t.Context(), Options{URL: url}); !errors.Is(err, ErrSchema) || !strings.Contains(err.Error(), "setpoint migrate up") {
@@ -79,8 +78,8 @@ func TestStatusAndPlanChangeNothing(t *testing.T) {
 		if st, err = ReadStatus(t.Context(), url); err != nil || st.Version != newest(t) || !st.Guarded || st.Migrations[newest(t)-1].Applied.IsZero() {
 			t.Errorf("status %+v, error %v", st, err)
 		}
-		if steps, err = Plan(t.Context(), url); err != nil || len(steps) != 0 {
-			t.Errorf("plan %+v, error %v", steps, err)
+		if script := st.Script(); script != "" {
+			t.Errorf("with nothing to do, the script is\n%s", script)
 		}
 		if st, err = Migrate(t.Context(), url); err != nil || st.Version != newest(t) { // once more
 			t.Errorf("migrated %+v, error %v", st, err)
@@ -107,26 +106,56 @@ func TestTwoMigrationsAtOnce(t *testing.T) {
 	}
 }
 
-// TestPlanIsWhatMigrateDoes gives the plan to psql.
-func TestPlanIsWhatMigrateDoes(t *testing.T) {
-	migrated, planned := newDatabase(t), emptyDatabase(t)
-	steps, err := Plan(t.Context(), planned)
+// TestScriptIsWhatMigrateDoes gives the script to psql.
+func TestScriptIsWhatMigrateDoes(t *testing.T) {
+	migrated, scripted := newDatabase(t), emptyDatabase(t)
+	st, err := ReadStatus(t.Context(), scripted)
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := Preamble()
-	for _, s := range steps {
-		script += fmt.Sprintf("BEGIN;\n%s\nINSERT INTO setpoint.schema_version (version_id, is_applied) VALUES (%d, true);\nCOMMIT;\n", s.SQL, s.Version)
+	mustPSQL(t, scripted, st.Script())
+	if want, got := definitions(t, migrated), definitions(t, scripted); got != want {
+		t.Errorf("by the script\n%s\nby migrating\n%s", got, want)
 	}
-	mustPSQL(t, planned, script+Epilogue())
-	if want, got := definitions(t, migrated), definitions(t, planned); got != want {
-		t.Errorf("by the plan\n%s\nby migrating\n%s", got, want)
-	}
-	if st, err := ReadStatus(t.Context(), planned); err != nil || st.Version != newest(t) || !st.Guarded {
+	if st, err = ReadStatus(t.Context(), scripted); err != nil || st.Version != newest(t) || !st.Guarded {
 		t.Errorf("status %+v, error %v", st, err)
 	}
-	mustPSQL(t, planned, Preamble()) // harmless where everything is
-	putCrate(t, open(t, func(o *Options) { o.URL = planned }), crowdObject("a"), 0)
+	putCrate(t, open(t, func(o *Options) { o.URL = scripted }), crowdObject("a"), 0)
+}
+
+// TestScriptOfALaterStep: the owner, who may make neither roles nor schemas, adds a step to a schema that is there.
+func TestScriptOfALaterStep(t *testing.T) {
+	url := newDatabase(t)
+	people(t, url)
+	owner := as(url, roleOwner)
+	st, err := ReadStatus(t.Context(), owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st.Known, st.Migrations = 99, append(st.Migrations, Migration{Version: 99, Name: "00099_next", SQL: nextStep})
+	mustPSQL(t, owner, st.Script())
+	if st, err = ReadStatus(t.Context(), owner); err != nil || st.Version != 99 || !st.Guarded {
+		t.Errorf("status %+v, error %v", st, err)
+	}
+	putCrate(t, open(t, func(o *Options) { o.URL = url }), crowdObject("a"), 0)
+}
+
+// TestScriptsGuard: only a superuser's script sets the guard, and not over the schema of a newer program.
+func TestScriptsGuard(t *testing.T) {
+	for _, c := range []struct {
+		reason string
+		status Status
+		guards bool
+	}{
+		{"the owner has migrated, and now a superuser comes", Status{Version: 5, Known: 5, Superuser: true}, true},
+		{"the owner cannot set it", Status{Version: 5, Known: 5}, false},
+		{"it is there", Status{Version: 5, Known: 5, Superuser: true, Guarded: true}, false},
+		{"what a newer program guards is not known here", Status{Version: 6, Known: 5, Superuser: true}, false},
+	} {
+		if script := c.status.Script(); strings.Contains(script, "CREATE EVENT TRIGGER") != c.guards || (script == "") == c.guards {
+			t.Errorf("%s: script %q", c.reason, script)
+		}
+	}
 }
 
 func TestSchemasThatDoNotFit(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"github.com/setpointhq/setpoint/internal/testkit"
 )
 
 // folder is where one server lives: data, the log, the socket. It is named by the server's port, and so reserves that
@@ -26,7 +28,7 @@ func (f folder) sockets() string { return filepath.Join(f.path, "s") }
 
 // remove removes the folder, which frees the port.
 func (f folder) remove() (err error) {
-	unlock, err := lock(filepath.Join(filepath.Dir(f.path), "lock"), syscall.LOCK_EX)
+	unlock, err := testkit.Lock(filepath.Join(filepath.Dir(f.path), "lock"), syscall.LOCK_EX)
 	if err != nil {
 		return err
 	}
@@ -75,7 +77,7 @@ func newFolder(owner account) (made folder, err error) {
 	if err != nil {
 		return folder{}, fmt.Errorf("a folder for PostgreSQL: %w", err)
 	}
-	unlock, err := lock(filepath.Join(home, "lock"), syscall.LOCK_EX)
+	unlock, err := testkit.Lock(filepath.Join(home, "lock"), syscall.LOCK_EX)
 	if err != nil {
 		return folder{}, err
 	}
@@ -91,7 +93,7 @@ func newFolder(owner account) (made folder, err error) {
 	if err := errors.Join(os.Mkdir(f.path, 0o711), os.Chmod(f.path, 0o711)); err != nil { // whatever the umask
 		return folder{}, err
 	}
-	if f.unlock, err = lock(filepath.Join(f.path, "lock"), syscall.LOCK_EX); err != nil {
+	if f.unlock, err = testkit.Lock(filepath.Join(f.path, "lock"), syscall.LOCK_EX); err != nil {
 		return folder{}, err
 	}
 	for _, path := range []string{f.data(), f.sockets()} {
@@ -109,7 +111,7 @@ func sweep(home string) error {
 		return err
 	}
 	for _, path := range folders {
-		unlock, err := lock(filepath.Join(path, "lock"), syscall.LOCK_EX|syscall.LOCK_NB)
+		unlock, err := testkit.Lock(filepath.Join(path, "lock"), syscall.LOCK_EX|syscall.LOCK_NB)
 		if errors.Is(err, syscall.EWOULDBLOCK) || errors.Is(err, os.ErrNotExist) {
 			continue // in use, or just removed by its owner
 		}

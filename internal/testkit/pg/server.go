@@ -127,6 +127,9 @@ func (s *Server) URLAs(role, database string) string {
 	return address.String()
 }
 
+// Program is the path of one of the programs that came with the server: psql, pg_dump.
+func (s *Server) Program(name string) string { return s.installation.program(name) }
+
 // PID is the process identifier of the postmaster, of the last one if it has ended.
 func (s *Server) PID() int { return s.current().pid }
 

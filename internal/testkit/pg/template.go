@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/setpointhq/setpoint/internal/testkit"
 )
 
 // cluster are initdb's options: UTF-8, bytewise order, and everyone on loopback is who they say they are.
@@ -29,7 +31,7 @@ func (f folder) initialize(by account, from installation, own bool) error {
 // copyTemplate copies the template, which is made if need be: copying takes a tenth of what initdb takes.
 func (f folder) copyTemplate(by account, from installation) (err error) {
 	home := filepath.Dir(f.path)
-	unlock, err := lock(filepath.Join(home, "lock"), syscall.LOCK_EX)
+	unlock, err := testkit.Lock(filepath.Join(home, "lock"), syscall.LOCK_EX)
 	if err != nil {
 		return err
 	}
