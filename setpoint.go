@@ -57,8 +57,10 @@ type (
 	// Retry is how long a step is tried.
 	Retry = control.Retry
 
-	// Key addresses an object.
-	Key = resource.Key
+	// Key addresses an object; Name and Namespace are parts of it.
+	Key       = resource.Key
+	Name      = resource.Name
+	Namespace = resource.Namespace
 	// Object is a resource with spec and status as JSON.
 	Object = resource.Object
 	// Ref points at an object or a command, in a wait.
@@ -116,6 +118,11 @@ var (
 	At = control.At
 	// WhileDeleting keeps an effect while its owner is being deleted.
 	WhileDeleting = control.WhileDeleting
+
+	// Because, About and For refine a signal that a turn raises: why, what about, and for how long.
+	Because = control.Because
+	About   = control.About
+	For     = control.For
 
 	// Workers, TurnDeadline and Backoff tune a controller.
 	Workers      = control.Workers

@@ -59,6 +59,9 @@ func (r *Run[S, T]) Result(step string, into any) bool {
 	return true
 }
 
+// Began reports whether a step of this run has begun: what it asks for may have been done, also when it failed.
+func (r *Run[S, T]) Began(step string) bool { return r.run.a.Step(step) != nil }
+
 // Signals are those that the action read when it began, oldest first, as far as they still stand.
 func (r *Run[S, T]) Signals() []store.Signal {
 	return slices.DeleteFunc(r.run.t.snapshot.Signals(r.run.t.stored.UID), func(s store.Signal) bool {

@@ -25,6 +25,7 @@ const (
 // beginning each time finds what is current.
 func (r *run) advance() (ended bool) {
 	a := r.a
+	r.t.stepped = true
 	if a.Phase == resource.ActionUnwinding && a.End == resource.OutcomeAbandoned {
 		return r.end(a.End)
 	}

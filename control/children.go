@@ -89,12 +89,24 @@ func (t *Turn) declare(def *resource.Definition, name string, spec json.RawMessa
 	if _, known := t.engine.registry.Kind(id.kind); !known {
 		t.fail("child %s %q: the kind is not registered; give it to the plane with its other kinds", id.kind, name)
 	}
-	if slices.ContainsFunc(t.children.declared, func(d declaration) bool { return d.childID == id }) {
-		t.fail("child %s %q is declared twice in one turn", id.kind, name)
-	}
+	t.declareOnce(id)
 	object := t.shape(def, id, spec, o)
 	t.children.declared = append(t.children.declared, declaration{id, object})
 	return object
+}
+
+// declareOnce refuses a second declaration of a child in a turn. One by a step of an action takes the place of that by the compare, and the other way round.
+func (t *Turn) declareOnce(id childID) {
+	at := slices.IndexFunc(t.children.declared, func(d declaration) bool { return d.childID == id })
+	switch {
+	case at < 0:
+	case !t.stepped:
+		t.fail("child %s %q is declared twice in one turn", id.kind, id.name)
+	default:
+		t.children.declared = slices.Delete(t.children.declared, at, at+1)
+		key := t.childKey(id)
+		t.objects = slices.DeleteFunc(t.objects, func(w store.ObjectWrite) bool { return w.Object.Key == key })
+	}
 }
 
 // shape finds the child and stages what is missing.

@@ -6,7 +6,7 @@ import (
 	"github.com/setpointhq/setpoint/resource"
 )
 
-// dependencies are what a turn has read beside its own object, children and commands: a change of any wakes it (C2).
+// dependencies are what a turn has read beside its own object, children and commands: a change of any wakes it.
 type dependencies struct {
 	keys  map[resource.Key]struct{}
 	kinds map[resource.KindID]struct{}

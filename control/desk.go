@@ -31,11 +31,8 @@ func (d *dispatcher) observe(ctx context.Context, o command.Observer) {
 		wait := command.Backoff(d.policy.Base, d.policy.Cap, failures, d.random)
 		d.mu.Unlock()
 		d.engine.log.Error("an observer ended and is started again", "adapter", d.name, "error", err, "in", wait)
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !sleep(ctx, wait) {
+			return
 		}
 	}
 }

@@ -102,14 +102,16 @@ func (d *dispatcher) deliver(ctx context.Context, unit string) queue.Verdict {
 	if c == nil {
 		return queue.Verdict{End: queue.Succeeded, Due: next}
 	}
-	result, sent := d.attempt(ctx, *c)
+	mine := *c
+	mine.Unknown = d.begin(c)
+	result, sent := d.attempt(ctx, mine)
 	if !sent {
 		return queue.Verdict{End: queue.Waiting, Due: time.Now()}
 	}
 	if ctx.Err() != nil && result.Outcome == command.OutcomeUnknown {
 		return queue.Verdict{End: queue.Waiting} // cut off by a stop; the row is as it was, and is sent again with its token
 	}
-	if err := d.settle(ctx, *c, result); err != nil {
+	if err := d.settle(ctx, mine, result); err != nil {
 		if !told(err) && ctx.Err() == nil {
 			d.engine.log.Error("a command's result could not be committed; it is sent again with the same token",
 				"adapter", d.name, "key", c.Key, "token", c.Token, "error", err)
@@ -165,7 +167,7 @@ func (d *dispatcher) attempt(ctx context.Context, c command.Command) (r command.
 	defer d.crew.watch(d.policy.Timeout+overtime, "a call with key "+c.Key, &c.Object)()
 	expired := !c.Deadline.IsZero() && !d.engine.now().Before(c.Deadline)
 	begun := time.Now()
-	if r, sent = d.ask(limited, call, d.begin(&c), expired); sent {
+	if r, sent = d.ask(limited, call, c.Unknown, expired); sent {
 		d.engine.meter.Call(string(d.name), string(r.Outcome), time.Since(begun))
 	}
 	return r, sent

@@ -248,7 +248,7 @@ func (t *Turn) dropRetry() {
 		return
 	}
 	for _, c := range t.snapshot.Commands(t.stored.UID) {
-		if now, _ := t.command(c.Slot); givenUp(&now) {
+		if now, _ := t.command(c.Slot); givenUp(&now) && !t.removes(c.Slot) {
 			return
 		}
 	}
@@ -259,6 +259,22 @@ func (t *Turn) dropRetry() {
 func (t *Turn) stageCommand(c command.Command) {
 	t.effects.writes = slices.DeleteFunc(t.effects.writes, func(w store.CommandWrite) bool { return w.Command.Slot == c.Slot })
 	t.effects.writes = append(t.effects.writes, store.CommandWrite{Expect: c.Revision, Command: c})
+}
+
+// removes reports whether the turn removes the row of a command.
+func (t *Turn) removes(slot command.Slot) bool {
+	return slices.ContainsFunc(t.effects.writes, func(w store.CommandWrite) bool { return w.Delete && w.Command.Slot == slot })
+}
+
+// remove removes the row of a command, or takes back the staging of one that was never stored.
+func (t *Turn) remove(c command.Command) {
+	t.stageCommand(c)
+	last := len(t.effects.writes) - 1
+	if c.Revision == 0 {
+		t.effects.writes = t.effects.writes[:last]
+		return
+	}
+	t.effects.writes[last].Delete = true
 }
 
 // withdraw asks for the absence of effects that this controller ensured before and did not mention in a complete turn. The rows of those
@@ -273,8 +289,7 @@ func (t *Turn) withdraw() {
 		case now.Request != nil, now.Phase == command.Lost, t.retried(&now):
 			t.wish(now, now.Unit, nil, effectOptions{})
 		case now.Phase == command.Done && !t.stored.Deleting():
-			t.stageCommand(now)
-			t.effects.writes[len(t.effects.writes)-1].Delete = true
+			t.remove(now)
 		}
 	}
 }
@@ -287,7 +302,7 @@ func (t *Turn) outstanding() []command.Command {
 	}
 	add := func(s command.Slot) {
 		c, ok := t.command(s)
-		if ok && c.Controller == t.controller.name && !seen(s) && (c.Request != nil || c.Phase != command.Done) {
+		if ok && !t.removes(s) && c.Controller == t.controller.name && !seen(s) && (c.Request != nil || c.Phase != command.Done) {
 			out = append(out, c)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/setpointhq/setpoint/view"
 )
 
-// Explanation answers why an object is where it is (B1): what it waits for, down to the root cause, and what acts on it. It is
+// Explanation answers why an object is where it is: what it waits for, down to the root cause, and what acts on it. It is
 // read from the view and the queues, never from the database.
 type Explanation struct {
 	Object             string               `json:"object"`

@@ -119,7 +119,7 @@ func (l *loop) once(ctx context.Context, j job, begun time.Time) (queue.Verdict,
 	return l.verdict(t, outcome), over
 }
 
-// compute runs the author's function and makes the transaction of what it staged, unless the rules of the kind forbid it (C7).
+// compute runs the author's function and makes the transaction of what it staged, unless the rules of the kind forbid it.
 func (l *loop) compute(t *Turn, crew *crew) (store.Transaction, Outcome) {
 	tx, outcome := t.finish(l.reconcile(t, crew))
 	for _, w := range tx.Objects {

@@ -121,7 +121,7 @@ type classified struct {
 func (c *classified) Error() string { return c.err.Error() }
 func (c *classified) Unwrap() error { return c.err }
 
-// Terminal marks an error that repeating cannot mend (C4). The object is parked until it changes.
+// Terminal marks an error that repeating cannot mend. The object is parked until it changes.
 func Terminal(err error) error { return &classified{err: err, class: command.Terminal} }
 
 // Throttled marks an error that will last until a moment that is known. One that has passed, or the zero time, is no such moment: the

@@ -80,7 +80,7 @@ func (d *dispatcher) record(ctx context.Context, c command.Command, event *store
 // oversized is a command whose answer the store does not take: it is paused, since sending it again would bring the same answer.
 func (d *dispatcher) oversized(c command.Command) (command.Command, *store.Event) {
 	c.Message = fmt.Sprintf("its answer of %d bytes is more than the store takes; make the adapter answer less", len(c.Result))
-	c.Phase, c.Class, c.Result = command.Refused, command.Terminal, nil
+	c.Phase, c.Class, c.Result, c.Unknown = command.Refused, command.Terminal, nil, true // it has been done
 	return c, d.event(c, "CommandRefused")
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/store"
@@ -13,6 +14,8 @@ import (
 // after is the command as an attempt leaves it, with the event to record when it is given up.
 func (d *dispatcher) after(c command.Command, r command.Result) (command.Command, *store.Event) {
 	now := d.engine.now()
+	// What an earlier attempt may have done, a refusal does not take back.
+	doubtful := c.Unknown || c.Message != "" || c.Phase == command.Accepted
 	c.Changed, c.Unknown, c.Class, c.Message = now, false, r.Class, clip(r.Message)
 	switch r.Outcome {
 	case command.OutcomeDone:
@@ -25,7 +28,7 @@ func (d *dispatcher) after(c command.Command, r command.Result) (command.Command
 	case command.OutcomeRefused:
 		switch r.Class {
 		case command.Terminal:
-			c.Phase, c.Attempt = command.Refused, c.Attempt+1
+			c.Phase, c.Attempt, c.Unknown = command.Refused, c.Attempt+1, doubtful
 			return c, d.event(c, "CommandRefused")
 		case command.Stale:
 			// Something newer has been there. If we are still the owner, the owner's turn asks anew, under a higher intent.
@@ -77,10 +80,15 @@ func (d *dispatcher) event(c command.Command, reason string) *store.Event {
 // messageLimit bounds, in bytes, what others say in one message: it is stored with every version of an object and shown on a screen.
 const messageLimit = 2048
 
-// clip shortens a message that is too long, and makes it text.
+// clip shortens a message that is too long, between two characters, and makes it text.
 func clip(s string) string {
-	if len(s) > messageLimit {
-		s = s[:messageLimit] + "…"
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= messageLimit {
+		return s
 	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+	end := messageLimit
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…"
 }

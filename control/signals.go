@@ -33,7 +33,7 @@ const (
 // not help before that has changed.
 var ErrSignal = errors.New("signal refused")
 
-// Raise raises a signal on an object (P6). It judges by the kind's decision table whether the signal may be raised beside those that stand, in the
+// Raise raises a signal on an object. It judges by the kind's decision table whether the signal may be raised beside those that stand, in the
 // state the object is in, and the commit holds only if that is still so. A signal with a Dedupe that stands already is not raised again: its identity is returned,
 // and fresh is false. ID, UID, At, Revision and Seen are filled in. It fails with [ErrSignal], store.ErrNotFound or *store.CommitError.
 func (e *Engine) Raise(ctx context.Context, w store.Writer, s store.Signal) (id store.SignalID, fresh bool, err error) {

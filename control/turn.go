@@ -43,6 +43,7 @@ type Turn struct {
 	because    string        // what the turn acted on, when it says so itself
 	wake       time.Time     // when to be run again though nothing may have changed
 	retrying   bool          // an operator has asked for another attempt
+	stepped    bool          // steps of an action have been computed
 	again      bool          // to be run again at once, after the commit
 	acting     bool          // an action is under way: the configuration has not been looked at
 	problem    error         // a mistake in what was staged; fails the turn

@@ -1,0 +1,5 @@
+package postgres
+
+import "testing"
+
+func TestKinds(t *testing.T) { t.Log(len(Kinds())) }
