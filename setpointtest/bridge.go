@@ -149,8 +149,11 @@ func (b *bridge) Object(ctx context.Context, key resource.Key) (*resource.Object
 	return ask(ctx, b.out, func(ctx context.Context) (*resource.Object, error) { return b.inner.Object(ctx, key) })
 }
 
-// History returns what happened to an object, dated by virtual time.
+// History returns what happened to an object, or to all of a kind, dated by virtual time. The database has real time: since when is asked for by revision.
 func (b *bridge) History(ctx context.Context, q store.HistoryQuery) ([]store.Entry, error) {
+	if !q.Since.IsZero() {
+		q.After, q.Since = max(q.After, b.past.before(q.Since)), time.Time{}
+	}
 	entries, err := ask(ctx, b.out, func(ctx context.Context) ([]store.Entry, error) { return b.inner.History(ctx, q) })
 	for i := range entries {
 		entries[i].At = b.past.at(entries[i].Revision)

@@ -74,6 +74,17 @@ func (p *past) at(rev resource.Revision) time.Time {
 	return p.spans[i].at
 }
 
+// before returns the newest revision that is older than a virtual moment, 0 when none is.
+func (p *past) before(moment time.Time) resource.Revision {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := sort.Search(len(p.spans), func(i int) bool { return !p.spans[i].at.Before(moment) })
+	if i == 0 {
+		return 0
+	}
+	return p.spans[i-1].last
+}
+
 // begun returns a moment of real time after every commit that was made before a virtual moment, and before every later one. It is zero when
 // there is none later.
 func (p *past) begun(at time.Time) time.Time {

@@ -45,6 +45,9 @@
 //     it has another UID, that is a conflict.
 //   - A command, signal or timer that a transaction writes for an object that it removes is in the feed as coming and going, and is not stored.
 //   - A removed object appears in the feed in its last form; when the write names the final state (Gone), the form is in that state.
+//   - A signal stands until it is consumed, also when it has expired. A raiser's condition (Seen) is judged by those that stand, with what earlier transactions
+//     of its group have raised.
+//   - History by kind is in the order of the commits, and a page of it never ends within one.
 //   - Removal by key (Object nil) is refused while finalizers remain.
 //   - UID and Created of an object never change, Generation never falls, Deleted is never taken back.
 //   - A new object may be in any state that the kind's table knows. Kinds that were never registered have no rules.

@@ -185,8 +185,10 @@ type Signal struct {
 	Expires  time.Time
 	Revision resource.Revision
 
-	// Seen, when not 0, is a condition, and not stored: no other signal may have been raised on the object after that revision, nor by an earlier transaction of
-	// the same group. Otherwise the transaction fails with ErrConflict, whose Actual is the revision of the newest one. So a raiser that has judged what
+	// Seen, when not 0, is a condition, and not stored: no signal that was raised on the object (its UID) after that revision may stand. It is judged before anything
+	// of the transaction is written. What earlier transactions have raised counts, those of the same group included; what was raised and consumed since does not. The
+	// transaction's own signals do not count; one that it consumes itself does, and one that an earlier transaction of the same group consumes may still. When the
+	// condition does not hold the transaction fails with ErrConflict, whose Actual is the revision of the newest signal that stands. So a raiser that has judged what
 	// stands at a revision (is it there already? is the combination forbidden?) raises on top of exactly that, or of less.
 	Seen resource.Revision
 }
@@ -256,21 +258,24 @@ type Stream interface {
 	Close() error
 }
 
-// HistoryQuery selects entries: of one object, by Key, or of all objects of Kind, those that are gone included.
+// HistoryQuery selects entries: of one object, by Key, or of all objects of Kind, those that are gone included. One of the two is needed, and not both: otherwise
+// History fails with ErrInvalid.
 type HistoryQuery struct {
 	Key resource.Key
-	UID resource.UID
-	// Limit, by Key, keeps the newest so many; 0 means 1,000.
-	Limit int
-
-	// Kind selects the objects of a kind when Key is zero; Namespace ("" is all), Types (none is all) and Since (entries at or after it; zero is all) narrow. After
-	// Limit entries (0 means 10,000) the answer ends with the last entry of that revision: the next page is asked for by After, the revision of the last entry
-	// that was received.
+	// Kind selects the objects of a kind, Namespace those of a namespace of it ("" is all).
 	Kind      resource.KindID
 	Namespace resource.Namespace
-	Types     []EntryType
-	Since     time.Time
-	After     resource.Revision
+
+	// UID ("" is any), Types (none is all), Since (entries at or after it; zero is all) and After (entries of later revisions) narrow both.
+	UID   resource.UID
+	Types []EntryType
+	Since time.Time
+	After resource.Revision
+
+	// Limit, by Key, keeps the newest so many; 0 means 1,000. By Kind it ends a page: after so many entries (0 means 10,000) the answer goes on to the last entry of
+	// that revision, which is never cut in two. The next page is asked for with After, the revision of the last entry that was received; an answer with fewer
+	// entries than Limit is the last one.
+	Limit int
 }
 
 // Entry is one line of an object's history.

@@ -61,7 +61,7 @@ func create(t *testing.T, st store.Store, name, uid string) resource.Revision {
 			Slot: slot, Object: o.Key, Controller: "main", Intent: 1, Token: command.TokenOf(1, slot, 1), Unit: name,
 			Request: []byte(`{}`), Phase: command.Done, Created: o.Created, Changed: o.Created,
 		}}},
-		Raise:  []store.Signal{{Object: o.Key, UID: o.UID, Name: "Go", By: "test", At: o.Created}},
+		Raise:  []store.Signal{{Object: o.Key, UID: o.UID, Name: "Go", By: "test", Why: "it is new", At: o.Created, Dedupe: name, Expires: time.Unix(200, 0).UTC()}},
 		Timers: []store.Timer{{Controller: "main", Object: o.Key, UID: o.UID, Due: time.Unix(100, 0).UTC(), Code: "Later"}},
 	})
 }
@@ -109,7 +109,7 @@ func describe(s *view.Snapshot) (lines []string) {
 			lines = append(lines, fmt.Sprintf("command %s %s %s %d", c.Slot, c.Token, c.Phase, c.Revision))
 		}
 		for _, x := range s.Signals(o.UID) {
-			lines = append(lines, fmt.Sprintf("signal %d %s", x.ID, x.Name))
+			lines = append(lines, fmt.Sprintf("signal %+v", x))
 		}
 	}
 	for x := range s.Timers() {

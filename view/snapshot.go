@@ -194,7 +194,7 @@ func (s *Snapshot) Expected(adapter command.AdapterName, destination string) ite
 	}.all())
 }
 
-// Signals returns the signals that wait for an object, oldest first.
+// Signals returns the signals that wait for an object, oldest first, those whose time is over included: the driver removes them.
 func (s *Snapshot) Signals(uid resource.UID) []store.Signal {
 	at := s.use()
 	var found []store.Signal

@@ -175,7 +175,8 @@ func (a *author) rows(t *rapid.T, w *world, b *store.Batch, removed map[resource
 			b.Commands = append(b.Commands, a.command(t, w, o, b.Revision))
 		case 1:
 			a.signals++
-			b.Raised = append(b.Raised, store.Signal{ID: a.signals, Object: o.Key, UID: o.UID, Name: "Go", Revision: b.Revision})
+			b.Raised = append(b.Raised, store.Signal{ID: a.signals, Object: o.Key, UID: o.UID, Name: "Go", Revision: b.Revision,
+				Why: "drawn", Dedupe: rapid.SampledFrom([]string{"", "one", "two"}).Draw(t, "dedupe"), Expires: noon.Add(time.Duration(a.signals) * time.Minute)})
 		case 2:
 			tm := store.Timer{Controller: rapid.SampledFrom(controllers).Draw(t, "controller"), Object: o.Key, UID: o.UID, Code: "Later"}
 			if rapid.Bool().Draw(t, "armed") {
@@ -235,7 +236,7 @@ func (w *world) tell(uids []resource.UID) string {
 		}
 		for _, id := range slices.Sorted(maps.Keys(w.signals)) {
 			if w.signals[id].UID == u {
-				fmt.Fprintf(&b, "signal %s %d\n", u, id)
+				tellSignal(&b, w.signals[id])
 			}
 		}
 	}
@@ -292,6 +293,10 @@ func tellCommand(b *strings.Builder, what string, c *command.Command) {
 	fmt.Fprintf(b, "%s %s %s %s %s\n", what, c.Owner, c.Slot, c.Phase, c.Token)
 }
 
+func tellSignal(b *strings.Builder, s store.Signal) {
+	fmt.Fprintf(b, "signal %s %d %s %q %q %s\n", s.UID, s.ID, s.Name, s.Why, s.Dedupe, s.Expires)
+}
+
 func (s *Snapshot) tell(uids []resource.UID) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, "revision", s.Revision())
@@ -320,7 +325,7 @@ func (s *Snapshot) tell(uids []resource.UID) string {
 			tellCommand(&b, "of "+string(u), c)
 		}
 		for _, x := range s.Signals(u) {
-			fmt.Fprintf(&b, "signal %s %d\n", u, x.ID)
+			tellSignal(&b, x)
 		}
 	}
 	for c := range s.OpenCommands() {

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -14,6 +15,7 @@ import (
 	"github.com/setpointhq/setpoint/cli"
 	"github.com/setpointhq/setpoint/examples/gateway/demo"
 	"github.com/setpointhq/setpoint/examples/gateway/subsystems/proxy"
+	pgdemo "github.com/setpointhq/setpoint/examples/postgres/demo"
 	"github.com/setpointhq/setpoint/server"
 	"github.com/setpointhq/setpoint/store/postgres"
 	"github.com/setpointhq/setpoint/store/sqlite"
@@ -30,7 +32,8 @@ func main() {
 		},
 		Schema: schema{},
 		Demos: map[string]cli.Demo{
-			"gateway": {Summary: "an API gateway service: addresses, certificates, processes, DNS records", Start: gateway},
+			"gateway":  {Summary: "an API gateway service: addresses, certificates, processes, DNS records", Start: gateway},
+			"postgres": {Summary: "a managed PostgreSQL: servers, replicas, failover, backups, credentials", Start: managed},
 		},
 		Restore: func(ctx context.Context, backup, target string) error {
 			restored, err := sqlite.Restore(ctx, backup, target)
@@ -46,7 +49,8 @@ func main() {
 func options(c cli.ServeConfig) server.Options {
 	return server.Options{
 		Listen: c.Listen, Store: c.Store, Migrate: c.Migrate, Logger: c.Logger, Grace: c.Grace, Version: version, Listening: c.Listening,
-		Alerts: server.Alerts{Alertmanagers: c.Alertmanagers, Webhooks: c.Alert.Webhooks, WebhookKey: c.Alert.WebhookKey, Plane: c.Alert.Plane},
+		Alerts:             server.Alerts{Alertmanagers: c.Alertmanagers, Webhooks: c.Alert.Webhooks, WebhookKey: c.Alert.WebhookKey, Plane: c.Alert.Plane},
+		AvailabilityWindow: c.Availability.Window,
 		Postgres: postgres.Options{
 			Name: c.Postgres.Name, Readers: c.Postgres.Readers, RetainRevisions: c.Postgres.RetainRevisions, RetainHistory: c.Postgres.RetainHistory,
 			LockTimeout: c.Postgres.LockTimeout, StatementTimeout: c.Postgres.StatementTimeout, Patience: c.Postgres.Patience, Heartbeat: c.Postgres.Heartbeat,
@@ -58,6 +62,10 @@ func gateway(ctx context.Context, c cli.ServeConfig) error {
 	return classified(demo.Run(ctx, demo.Options{Directory: c.Directory, Server: options(c), Output: c.Stdout, Logger: c.Logger}))
 }
 
+func managed(ctx context.Context, c cli.ServeConfig) error {
+	return classified(pgdemo.Run(ctx, pgdemo.Options{Directory: c.Directory, Server: options(c), Output: c.Stdout, Logger: c.Logger}))
+}
+
 // subsystem and proxyProcess are what the demo starts as processes of their own.
 func subsystem() *cobra.Command {
 	return &cobra.Command{
@@ -65,6 +73,9 @@ func subsystem() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGTERM)
 			defer stop()
+			if known, err := pgdemo.RunSubsystem(ctx, args[0], args[1]); known {
+				return err
+			}
 			return demo.RunSubsystem(ctx, args[0], args[1])
 		},
 	}
@@ -86,7 +97,7 @@ func stopDemo() *cobra.Command {
 			if len(args) > 0 {
 				directory = args[0]
 			}
-			return demo.Stop(c.Context(), directory)
+			return errors.Join(demo.Stop(c.Context(), directory), pgdemo.Stop(c.Context(), directory))
 		},
 	}
 }

@@ -108,7 +108,7 @@ func named(t *testing.T, log *remembered, pid, role, ended string) {
 func TestFrozenInATransaction(t *testing.T) {
 	s, log := impatient(t)
 	second := open(t, func(o *Options) { *o = s.options; o.Name = "second" })
-	child := startChild(t, "freezer", contenderURL+"="+as(s.options.URL, roleApp), commitOfNothing+"="+callCommit(t, s.options.URL, nil))
+	child := startChild(t, "freezer", contenderURL+"="+as(s.options.URL, roleApp), commitOfNothing+"="+callCommit(t, s.options.URL, commitV2, nil))
 	var h held
 	child.line(t, &h)
 	if err := child.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
@@ -131,7 +131,7 @@ func TestFrozenInATransaction(t *testing.T) {
 // TestFrozenSuperuser cannot be ended by the engine. It is named, and its own time-out ends it.
 func TestFrozenSuperuser(t *testing.T) {
 	s, log := impatient(t)
-	child := startChild(t, "freezer", contenderURL+"="+s.options.URL, commitOfNothing+"="+callCommit(t, s.options.URL, nil))
+	child := startChild(t, "freezer", contenderURL+"="+s.options.URL, commitOfNothing+"="+callCommit(t, s.options.URL, commitV2, nil))
 	var h held
 	child.line(t, &h)
 	if err := child.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
@@ -158,7 +158,7 @@ func TestFrozenInTheProtocol(t *testing.T) {
 		}
 		return pg.Pass()
 	})
-	call := callCommit(t, s.options.URL, nil)
+	call := callCommit(t, s.options.URL, commitV2, nil)
 	conn, err := pgx.Connect(t.Context(), proxy.URL(as(s.options.URL, roleApp)))
 	if err != nil {
 		t.Fatal(err)

@@ -175,7 +175,7 @@ func (c *committer) prepare(ctx context.Context, conn *pgx.Conn) error {
 	for i := range params {
 		params[i] = "$" + strconv.Itoa(i+1)
 	}
-	query := "SELECT at, revisions, first_signals, gone, bad_member, bad_part, bad_idx, bad_code, bad_actual, bad_words FROM setpoint.commit_v1(" + strings.Join(params, ", ") + ")"
+	query := "SELECT at, revisions, first_signals, gone, bad_member, bad_part, bad_idx, bad_code, bad_actual, bad_words FROM setpoint.commit_v2(" + strings.Join(params, ", ") + ")"
 	if _, err := conn.Prepare(ctx, commitStatement, query); err != nil {
 		return err
 	}

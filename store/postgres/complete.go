@@ -70,7 +70,7 @@ func (s *Store) lastForm(ctx context.Context, d *draft.Draft, i int) *store.Comm
 }
 
 func readFailed(key resource.Key, err error) *store.CommitError {
-	return &store.CommitError{Err: unavailable(err), Key: key, Detail: "nothing was written: " + err.Error()}
+	return &store.CommitError{Err: draft.Unavailable(err), Key: key, Detail: "nothing was written: " + err.Error()}
 }
 
 // belong checks what hangs on objects that the transaction itself writes, and finds the UIDs of others that were named by key only.
@@ -101,10 +101,8 @@ func (s *Store) belong(ctx context.Context, d *draft.Draft) *store.CommitError {
 
 // ownUID is the UID of an object that the transaction writes.
 func ownUID(d *draft.Draft, key resource.Key) resource.UID {
-	for i := range d.Batch.Objects {
-		if o := d.Batch.Objects[i].Object; o.Key == key {
-			return o.UID
-		}
+	if i := d.Place(key); i >= 0 {
+		return d.Batch.Objects[i].Object.UID
 	}
 	return ""
 }
@@ -184,7 +182,7 @@ func checkTexts(d *draft.Draft) *store.CommitError {
 	}
 	for i := range tx.Raise {
 		g := &tx.Raise[i]
-		if bad := badText(string(g.Object.Kind), string(g.Object.Namespace), string(g.Object.Name), string(g.UID), string(g.Name), g.By); bad != nil || !utf8.Valid(g.Payload) {
+		if bad := badText(string(g.Object.Kind), string(g.Object.Namespace), string(g.Object.Name), string(g.UID), string(g.Name), g.By, g.Why, g.Dedupe); bad != nil || !utf8.Valid(g.Payload) {
 			return draft.Invalid(g.Object, "signal %q: a text or the payload is not UTF-8", g.Name)
 		}
 	}

@@ -117,7 +117,9 @@ type claims struct {
 	objects map[resource.Key]bool
 	slots   map[command.Slot]bool
 	signals map[store.SignalID]bool
-	timers  map[timerClaim]bool
+	// raised are the objects that signals are raised on; true where one has a condition.
+	raised map[resource.UID]bool
+	timers map[timerClaim]bool
 }
 
 type timerClaim struct {
@@ -126,7 +128,7 @@ type timerClaim struct {
 }
 
 func newClaims() *claims {
-	return &claims{map[resource.Key]bool{}, map[command.Slot]bool{}, map[store.SignalID]bool{}, map[timerClaim]bool{}}
+	return &claims{map[resource.Key]bool{}, map[command.Slot]bool{}, map[store.SignalID]bool{}, map[resource.UID]bool{}, map[timerClaim]bool{}}
 }
 
 // add claims what a draft touches, and reports whether nobody else does. Also a draft that has to wait keeps its claims: what comes after it must not overtake it.
@@ -159,10 +161,26 @@ func (c *claims) add(d *draft.Draft) bool {
 	for i := range d.Batch.Raised {
 		rely(d.Batch.Raised[i].Object)
 	}
+	alone = c.raise(d) && alone
 	for i := range d.Batch.Timers {
 		t := &d.Batch.Timers[i]
 		rely(t.Object)
 		alone = claim(c.timers, timerClaim{t.UID, t.Controller}) && alone
+	}
+	return alone
+}
+
+// raise claims the objects that a draft raises signals on, for itself alone if one of the signals has a condition.
+func (c *claims) raise(d *draft.Draft) bool {
+	alone := true
+	for i := range d.Batch.Raised {
+		if conditional, taken := c.raised[d.Batch.Raised[i].UID]; taken && (conditional || d.Tx.Raise[i].Seen != 0) {
+			alone = false
+		}
+	}
+	for i := range d.Batch.Raised {
+		uid := d.Batch.Raised[i].UID
+		c.raised[uid] = c.raised[uid] || d.Tx.Raise[i].Seen != 0
 	}
 	return alone
 }

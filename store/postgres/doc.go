@@ -7,7 +7,7 @@
 // # The way of a commit
 //
 // [Store.Commit] makes a draft on the caller's goroutine and queues it. One goroutine, the committer (committer.go), draws a group of drafts that touch
-// different things, lays them out in columns (columns.go) and sends them by one call of one function, setpoint.commit_v1. The function locks the counter, and only then, in statements that see
+// different things, lays them out in columns (columns.go) and sends them by one call of one function, setpoint.commit_v2. The function locks the counter, and only then, in statements that see
 // everything committed before, judges each transaction, writes those that hold, and returns a verdict for each. The call is a transaction of its own: one round trip, one
 // flush of the log, however many transactions are in the group.
 //

@@ -96,14 +96,20 @@ func definitions(t testing.TB, url string) string {
 		SELECT name, parent FROM setpoint_guard.partition ORDER BY 1`)
 }
 
-// callCommit is SQL that calls commit_v1 for one transaction, in its newest committer's name; what is not given is empty.
-func callCommit(t testing.TB, url string, given map[string]string) string {
+// The functions that commit: of older programs, and of this one.
+const (
+	commitV1 = "commit_v1"
+	commitV2 = "commit_v2"
+)
+
+// callCommit is SQL that calls one of the functions that commit for one transaction, in the newest committer's name; what is not given is empty.
+func callCommit(t testing.TB, url, function string, given map[string]string) string {
 	t.Helper()
 	arguments := map[string]string{
 		"p_committer": "(SELECT id FROM setpoint.committer ORDER BY since DESC LIMIT 1)", "p_epoch": "(SELECT epoch FROM setpoint.committer ORDER BY since DESC LIMIT 1)", "p_first_member": "1000000",
 		"m_body": `'{"\\x00"}'`, "m_signals": "'{0}'", "m_writer": "'{psql}'", "m_writer_object": `'{""}'`, "m_cause_revision": "'{0}'", "m_cause": `'{""}'`,
 	}
-	names := mustPSQL(t, url, "SELECT string_agg(n, ' ' ORDER BY i) FROM pg_proc, unnest(proargnames, proargmodes) WITH ORDINALITY a(n, m, i) WHERE proname = 'commit_v1' AND m = 'i'")
+	names := mustPSQL(t, url, "SELECT string_agg(n, ' ' ORDER BY i) FROM pg_proc, unnest(proargnames, proargmodes) WITH ORDINALITY a(n, m, i) WHERE proname = '"+function+"' AND m = 'i'")
 	var list []string
 	for _, name := range strings.Fields(names) {
 		value := "'{}'"
@@ -115,7 +121,7 @@ func callCommit(t testing.TB, url string, given map[string]string) string {
 		}
 		list = append(list, name+" => "+value)
 	}
-	return "SELECT revisions, bad_part, bad_code, bad_words FROM setpoint.commit_v1(" + strings.Join(list, ", ") + ");"
+	return "SELECT revisions, bad_part, bad_code, bad_words FROM setpoint." + function + "(" + strings.Join(list, ", ") + ");"
 }
 
 const crateKind resource.KindID = "Crate.postgres.example"

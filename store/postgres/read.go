@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -15,6 +13,7 @@ import (
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 	"github.com/setpointhq/setpoint/store/internal/codec"
+	"github.com/setpointhq/setpoint/store/internal/scan"
 )
 
 const selectObject = "SELECT kind, namespace, name, uid, generation, revision, created, deleted, state, state_since, attributes, spec, status FROM setpoint.object"
@@ -84,75 +83,32 @@ func (s *Store) Object(ctx context.Context, key resource.Key) (*resource.Object,
 	return o, nil
 }
 
-// defaultHistory is how many entries History returns when the query does not say.
-const defaultHistory = 1000
-
-// History returns what happened to an object, oldest first.
-func (s *Store) History(ctx context.Context, q store.HistoryQuery) ([]store.Entry, error) {
-	limit := q.Limit
-	if limit <= 0 {
-		limit = defaultHistory
-	}
-	k := q.Key
-	var entries []store.Entry
-	err := s.retrying(ctx, func(ctx context.Context) error {
-		rows, err := s.pool.Query(ctx, `SELECT uid, revision, at, type, from_state, to_state, reason, message, writer, writer_object, cause_revision, cause FROM setpoint.history
-			WHERE hash = $1 AND kind = $2 AND namespace = $3 AND name = $4 AND ($5 = '' OR uid = $5) AND at >= (SELECT r.history FROM setpoint.retention r)
-			ORDER BY revision DESC, line DESC LIMIT $6`, codec.HashKey(k), string(k.Kind), string(k.Namespace), string(k.Name), string(q.UID), limit)
-		if err != nil {
-			return err
-		}
-		entries, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (store.Entry, error) {
-			e := store.Entry{Key: k}
-			var rev, cause int64
-			var at time.Time
-			var object string
-			err := row.Scan(&e.UID, &rev, &at, &e.Type, &e.From, &e.To, &e.Reason, &e.Message, &e.Writer.Name, &object, &cause, &e.Cause.Text)
-			e.Revision, e.At, e.Cause.Revision, e.Writer.Object = resource.Revision(rev), at.UTC(), resource.Revision(cause), codec.Unslashed(object)
-			return e, err
-		})
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the history of %s: %w", k, err)
-	}
-	slices.Reverse(entries)
-	return entries, nil
-}
-
-// scanBatch is how many items a batch of a scan holds.
-const scanBatch = 500
-
 // Scan calls visit with everything that exists, in one snapshot.
 func (s *Store) Scan(ctx context.Context, visit func(store.Batch) error) (resource.Revision, error) {
 	var rev int64
-	var refused error
-	visited := false
+	var found *scan.Collector
 	// A connection that turns out to be broken is no matter as long as nothing was visited.
 	err := s.retrying(ctx, func(ctx context.Context) error {
 		err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 			if err := tx.QueryRow(ctx, "SELECT revision FROM setpoint.counter").Scan(&rev); err != nil {
 				return err
 			}
-			x := &scanner{ctx: ctx, tx: tx, names: names{}, batch: store.Batch{Revision: resource.Revision(rev)}, visit: func(b store.Batch) error {
-				visited = true
-				refused = visit(b)
-				return refused
-			}}
-			for _, part := range []func() error{x.objects, x.commands, x.signals, x.timers, x.flush} {
+			found = scan.New(resource.Revision(rev), ctx.Err, visit)
+			x := &scanner{ctx: ctx, tx: tx, names: names{}, found: found}
+			for _, part := range []func() error{x.objects, x.commands, x.signals, x.timers, found.Flush} {
 				if err := part(); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
-		if err != nil && visited && ctx.Err() == nil {
+		if err != nil && found != nil && found.Visited && ctx.Err() == nil {
 			return fmt.Errorf("%w: in the midst of it: %v", store.ErrUnavailable, err) // not to be tried again here
 		}
 		return err
 	})
-	if refused != nil {
-		return 0, fmt.Errorf("scan: %w", refused)
+	if found != nil && found.Refused != nil {
+		return 0, fmt.Errorf("scan: %w", found.Refused)
 	}
 	if err == nil {
 		err = s.reading(ctx, func(ctx context.Context) error { return s.follower.await(ctx, resource.Revision(rev)) })
@@ -163,34 +119,12 @@ func (s *Store) Scan(ctx context.Context, visit func(store.Batch) error) (resour
 	return resource.Revision(rev), nil
 }
 
+// scanner reads all tables in one transaction.
 type scanner struct {
 	ctx   context.Context
 	tx    pgx.Tx
 	names names
-	batch store.Batch
-	items int
-	visit func(store.Batch) error
-}
-
-// added counts an item, and passes a full batch on.
-func (x *scanner) added() error {
-	x.items++
-	if x.items < scanBatch {
-		return nil
-	}
-	return x.flush()
-}
-
-func (x *scanner) flush() error {
-	if err := x.ctx.Err(); err != nil {
-		return err
-	}
-	if x.items == 0 {
-		return nil
-	}
-	b := x.batch
-	x.batch, x.items = store.Batch{Revision: b.Revision}, 0
-	return x.visit(b)
+	found *scan.Collector
 }
 
 // each runs a query, and read for every row, which is in the binary form.
@@ -201,7 +135,7 @@ func (x *scanner) each(query string, read func(row [][]byte) error) error {
 	}
 	defer rows.Close()
 	for rows.Next() {
-		if err := errors.Join(read(rows.RawValues()), x.added()); err != nil {
+		if err := read(rows.RawValues()); err != nil {
 			return err
 		}
 	}
@@ -212,19 +146,20 @@ func (x *scanner) each(query string, read func(row [][]byte) error) error {
 func (x *scanner) objects() error {
 	return x.each(selectObject, func(row [][]byte) error {
 		o, err := object(row, x.names)
-		if x.batch.Objects == nil {
-			x.batch.Objects = make([]store.ObjectChange, 0, scanBatch)
+		if err != nil {
+			return err
 		}
-		x.batch.Objects = append(x.batch.Objects, store.ObjectChange{Object: o})
-		return err
+		return x.found.Object(o)
 	})
 }
 
 func (x *scanner) commands() error {
 	return x.each("SELECT revision, body FROM setpoint.command", func(row [][]byte) error {
 		c, err := codec.Command(slices.Clone(row[1]), resource.Revision(binary.BigEndian.Uint64(row[0])))
-		x.batch.Commands = append(x.batch.Commands, store.CommandChange{Command: c})
-		return err
+		if err != nil {
+			return err
+		}
+		return x.found.Command(c)
 	})
 }
 
@@ -233,20 +168,19 @@ func (x *scanner) key(row [][]byte) resource.Key {
 }
 
 func (x *scanner) signals() error {
-	return x.each("SELECT kind, namespace, name, id, uid, signal, payload, by_whom, at, revision FROM setpoint.signal", func(row [][]byte) error {
-		x.batch.Raised = append(x.batch.Raised, store.Signal{
+	return x.each("SELECT kind, namespace, name, id, uid, signal, payload, by_whom, at, revision, why, dedupe, expires FROM setpoint.signal", func(row [][]byte) error {
+		return x.found.Signal(store.Signal{
 			Object: x.key(row), ID: store.SignalID(binary.BigEndian.Uint64(row[3])), UID: resource.UID(row[4]), Name: lifecycle.SignalName(row[5]),
 			Payload: slices.Clone(row[6]), By: string(row[7]), At: codec.Time(int64(binary.BigEndian.Uint64(row[8]))), Revision: resource.Revision(binary.BigEndian.Uint64(row[9])),
+			Why: string(row[10]), Dedupe: string(row[11]), Expires: codec.Time(int64(binary.BigEndian.Uint64(row[12]))),
 		})
-		return nil
 	})
 }
 
 func (x *scanner) timers() error {
 	return x.each("SELECT kind, namespace, name, controller, uid, due, code FROM setpoint.timer", func(row [][]byte) error {
-		x.batch.Timers = append(x.batch.Timers, store.Timer{
+		return x.found.Timer(store.Timer{
 			Object: x.key(row), Controller: string(row[3]), UID: resource.UID(row[4]), Due: codec.Time(int64(binary.BigEndian.Uint64(row[5]))), Code: string(row[6]),
 		})
-		return nil
 	})
 }

@@ -44,7 +44,7 @@ func TestConsumedAfterTheRemoval(t *testing.T) {
 		if _, err := s.Commit(t.Context(), store.Transaction{Raise: []store.Signal{{Object: o.Key, Name: "Poke"}}}); err != nil {
 			t.Fatal(err)
 		}
-		call := callCommit(t, s.options.URL, map[string]string{
+		call := callCommit(t, s.options.URL, commitV2, map[string]string{
 			"m_body": `'{"\\x00","\\x00"}'`, "m_signals": "'{0,0}'", "m_writer": "'{psql,psql}'", "m_writer_object": `'{"",""}'`, "m_cause_revision": "'{0,0}'", "m_cause": `'{"",""}'`,
 			"o_member": "'{" + c.removes + "}'", "o_kind": "'{" + string(o.Kind) + "}'", "o_namespace": "'{ns}'", "o_name": "'{a}'", "o_uid": "'{uid-a}'", "o_shard": "'{0}'", "o_hash": "'{0}'",
 			"o_expect": "'{1}'", "o_removed": "'{t}'", "o_generation": "'{3}'", "o_created": "(SELECT array_agg(created) FROM setpoint.object)", "o_deleted": "'{0}'", "o_state": "'{New}'",

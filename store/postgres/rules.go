@@ -18,22 +18,18 @@ import (
 // ruleBook knows the tables of kinds, for words only: the database judges.
 type ruleBook struct {
 	mu     sync.Mutex
-	tables map[resource.KindID]map[lifecycle.State][]lifecycle.State
+	tables map[resource.KindID]draft.Allowed
 }
 
 func newRuleBook() *ruleBook {
-	return &ruleBook{tables: map[resource.KindID]map[lifecycle.State][]lifecycle.State{}}
+	return &ruleBook{tables: map[resource.KindID]draft.Allowed{}}
 }
 
 // states are the states of a kind.
 func (b *ruleBook) states(kind resource.KindID) []lifecycle.State {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var list []lifecycle.State
-	for s := range b.tables[kind] {
-		list = append(list, s)
-	}
-	return list
+	return b.tables[kind].States()
 }
 
 // from are the states that an object of a kind may go to from one.
@@ -43,7 +39,7 @@ func (b *ruleBook) from(kind resource.KindID, s lifecycle.State) []lifecycle.Sta
 	return slices.Clone(b.tables[kind][s])
 }
 
-func (b *ruleBook) put(kind resource.KindID, table map[lifecycle.State][]lifecycle.State) {
+func (b *ruleBook) put(kind resource.KindID, table draft.Allowed) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tables[kind] = table
@@ -56,7 +52,7 @@ func (b *ruleBook) load(ctx context.Context, tx pgx.Tx) error {
 	}
 	var kind, text string
 	_, err = pgx.ForEachRow(rows, []any{&kind, &text}, func() error {
-		var table map[lifecycle.State][]lifecycle.State
+		var table draft.Allowed
 		if err := json.Unmarshal([]byte(text), &table); err != nil {
 			return fmt.Errorf("rules of kind %s: %w", kind, err)
 		}
@@ -64,18 +60,6 @@ func (b *ruleBook) load(ctx context.Context, tx pgx.Tx) error {
 		return nil
 	})
 	return err
-}
-
-// allowedBy reads a kind's table: where each state may go. A kind without a lifecycle has the empty state only.
-func allowedBy(t lifecycle.Table) map[lifecycle.State][]lifecycle.State {
-	a := map[lifecycle.State][]lifecycle.State{}
-	for _, r := range t {
-		a[r.State] = append([]lifecycle.State{}, r.To...)
-	}
-	if len(t) == 0 {
-		a[""] = nil
-	}
-	return a
 }
 
 // Register stores the transition rules of kinds, replacing older ones. Kinds whose rules are the stored ones already are not written.
@@ -94,13 +78,13 @@ func (s *Store) Register(ctx context.Context, kinds []store.Rules) error {
 		return fmt.Errorf("register kinds: %w", err)
 	}
 	for _, k := range kinds {
-		s.rules.put(k.Kind, allowedBy(k.Lifecycle))
+		s.rules.put(k.Kind, draft.AllowedBy(k.Lifecycle))
 	}
 	return nil
 }
 
 func register(ctx context.Context, tx pgx.Tx, k store.Rules) error {
-	table := allowedBy(k.Lifecycle)
+	table := draft.AllowedBy(k.Lifecycle)
 	rules, err := marshal(table)
 	if err != nil {
 		return err

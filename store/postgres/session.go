@@ -192,16 +192,3 @@ func lost(err error) bool {
 	}
 	return errors.Is(err, store.ErrUnavailable) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
-
-// unavailable wraps an error of a read: everything that keeps the database from answering is store.ErrUnavailable.
-func unavailable(err error) error {
-	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	for _, known := range []error{store.ErrClosed, store.ErrCompacted, store.ErrConflict, store.ErrHeld, store.ErrInvalid, store.ErrNotFound, store.ErrRule, store.ErrUnavailable, store.ErrUnknown, store.ErrFuture} {
-		if errors.Is(err, known) {
-			return err
-		}
-	}
-	return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
-}

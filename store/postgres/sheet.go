@@ -11,7 +11,7 @@ import (
 	"github.com/setpointhq/setpoint/store/internal/draft"
 )
 
-// The columns of setpoint.commit_v1, in the order of its parameters.
+// The columns of setpoint.commit_v2, in the order of its parameters.
 const (
 	memberBody = iota
 	memberSignals
@@ -77,6 +77,10 @@ const (
 	raisePayload
 	raiseBy
 	raiseAt
+	raiseWhy
+	raiseDedupe
+	raiseExpires
+	raiseSeen
 	timerMember
 	timerOwn
 	timerKind
@@ -164,6 +168,10 @@ var elements = [columnCount]uint32{
 	raisePayload:        pgtype.TextOID,
 	raiseBy:             pgtype.TextOID,
 	raiseAt:             pgtype.Int8OID,
+	raiseWhy:            pgtype.TextOID,
+	raiseDedupe:         pgtype.TextOID,
+	raiseExpires:        pgtype.Int8OID,
+	raiseSeen:           pgtype.Int8OID,
 	timerMember:         pgtype.Int4OID,
 	timerOwn:            pgtype.BoolOID,
 	timerKind:           pgtype.TextOID,
@@ -234,7 +242,7 @@ func (s *sheet) add(d *draft.Draft) {
 		c[consumeID].int64(int64(id))
 	}
 	for i := range d.Batch.Raised {
-		s.signal(n, d, &d.Batch.Raised[i])
+		s.signal(n, d, i)
 	}
 	for i := range d.Batch.Timers {
 		s.timer(n, d, &d.Batch.Timers[i])
@@ -300,8 +308,8 @@ func (s *sheet) command(n int, d *draft.Draft, i int) {
 	c[commandMessage].text(draft.Sentence(cmd))
 }
 
-func (s *sheet) signal(n int, d *draft.Draft, g *store.Signal) {
-	c := &s.columns
+func (s *sheet) signal(n int, d *draft.Draft, i int) {
+	c, g := &s.columns, &d.Batch.Raised[i]
 	c[raiseMember].int(n)
 	c[raiseOwn].bool(d.Writes(g.Object))
 	s.key(raiseKind, g.Object)
@@ -311,6 +319,10 @@ func (s *sheet) signal(n int, d *draft.Draft, g *store.Signal) {
 	c[raisePayload].json(g.Payload)
 	c[raiseBy].text(g.By)
 	c[raiseAt].int64(codec.Nanos(g.At))
+	c[raiseWhy].text(g.Why)
+	c[raiseDedupe].text(g.Dedupe)
+	c[raiseExpires].int64(codec.Nanos(g.Expires))
+	c[raiseSeen].int64(int64(d.Tx.Raise[i].Seen))
 }
 
 func (s *sheet) timer(n int, d *draft.Draft, t *store.Timer) {
@@ -324,7 +336,7 @@ func (s *sheet) timer(n int, d *draft.Draft, t *store.Timer) {
 	c[timerCode].text(t.Code)
 }
 
-// values are the parameters of setpoint.commit_v1.
+// values are the parameters of setpoint.commit_v2.
 func (s *sheet) values(committer, epoch, first int64) [][]byte {
 	values := make([][]byte, 0, 3+columnCount)
 	for _, v := range []int64{committer, epoch, first} {

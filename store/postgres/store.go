@@ -16,6 +16,7 @@ import (
 
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
+	"github.com/setpointhq/setpoint/store/internal/draft"
 	"github.com/setpointhq/setpoint/store/internal/feed"
 )
 
@@ -211,7 +212,7 @@ func (s *Store) reading(ctx context.Context, f func(context.Context) error) erro
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return unavailable(err)
+	return draft.Unavailable(err)
 }
 
 // querying is reading from the pool, as one of a limited number: slow readers keep other readers waiting, and nobody else.

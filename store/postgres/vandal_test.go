@@ -178,7 +178,7 @@ func TestNamesAreLookedUpWhereTheyAreMeant(t *testing.T) {
 	}
 }
 
-// TestVandalsThroughTheDoor calls the function that commits, which the application may: it judges.
+// TestVandalsThroughTheDoor calls the functions that commit, which the application may: they judge.
 func TestVandalsThroughTheDoor(t *testing.T) {
 	s := furnished(t)
 	url := s.options.URL
@@ -212,16 +212,18 @@ func TestVandalsThroughTheDoor(t *testing.T) {
 		{"a committer that is not there, at no epoch", map[string]string{"p_committer": "99", "p_epoch": "NULL"}, superseded, ""},
 	} {
 		for _, role := range []string{roleApp, roleOwner, roleSuper} {
-			out, failed := psql(t, as(url, role), callCommit(t, url, v.given))
-			if !strings.HasPrefix(failed, v.failed) || (failed == "") != (v.failed == "") || strings.TrimSpace(out) != v.verdict {
-				t.Errorf("%s, as %s: verdict %q, error %q; want %q, %q", v.reason, role, out, failed, v.verdict, v.failed)
+			for _, function := range []string{commitV1, commitV2} {
+				out, failed := psql(t, as(url, role), callCommit(t, url, function, v.given))
+				if !strings.HasPrefix(failed, v.failed) || (failed == "") != (v.failed == "") || strings.TrimSpace(out) != v.verdict {
+					t.Errorf("%s, as %s by %s: verdict %q, error %q; want %q, %q", v.reason, role, function, out, failed, v.verdict, v.failed)
+				}
 			}
 		}
 		if now := everything(t, url); now != rows {
 			t.Fatalf("%s: something changed\n%s\nnow\n%s", v.reason, rows, now)
 		}
 	}
-	if _, failed := psql(t, as(url, roleRead), callCommit(t, url, nil)); !strings.HasPrefix(failed, noRight) {
+	if _, failed := psql(t, as(url, roleRead), callCommit(t, url, commitV2, nil)); !strings.HasPrefix(failed, noRight) {
 		t.Errorf("a role that reads commits: %q", failed)
 	}
 	if n := mustPSQL(t, as(url, roleRead), "SELECT count(*) FROM setpoint.object"); n != "1" {

@@ -20,7 +20,7 @@ import (
 	"github.com/setpointhq/setpoint/store/internal/draft"
 )
 
-// verdicts are what setpoint.commit_v1 returns.
+// verdicts are what setpoint.commit_v2 returns.
 type verdicts struct {
 	at time.Time
 	// revisions has an entry per member: the revision it got; with a minus the one it was judged at, having nothing to write; 0 for a refused one.
@@ -51,7 +51,7 @@ const (
 func readVerdicts(types *pgtype.Map, r *pgconn.Result) (verdicts, error) {
 	var v verdicts
 	if len(r.Rows) != 1 || len(r.Rows[0]) != 10 {
-		return v, fmt.Errorf("commit_v1 returned %d rows", len(r.Rows))
+		return v, fmt.Errorf("commit_v2 returned %d rows", len(r.Rows))
 	}
 	var at pgtype.Timestamptz
 	var members, parts, idxs, codes []int32
@@ -64,7 +64,7 @@ func readVerdicts(types *pgtype.Map, r *pgconn.Result) (verdicts, error) {
 		}
 		f := r.FieldDescriptions[i]
 		if err := types.Scan(f.DataTypeOID, f.Format, row[i], to); err != nil {
-			return v, fmt.Errorf("column %s of commit_v1: %w", f.Name, err)
+			return v, fmt.Errorf("column %s of commit_v2: %w", f.Name, err)
 		}
 	}
 	v.at = at.Time.UTC()
@@ -107,6 +107,9 @@ func (s *Store) words(d *draft.Draft, r *refusal, idx int) *store.CommitError {
 		return draft.SignalGone(tx.Consume[idx])
 	case partRaise:
 		g := &d.Batch.Raised[idx]
+		if r.code == 2 {
+			return draft.SignalSince(&tx.Raise[idx], resource.Revision(r.actual))
+		}
 		return draft.HangsOn(g.Object, g.UID, resource.UID(r.words), "signal "+string(g.Name))
 	default:
 		t := &d.Batch.Timers[idx]

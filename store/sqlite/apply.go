@@ -12,7 +12,8 @@ type statements struct {
 	head, row, objectInsert, objectUpdate, objectDelete              *stmt
 	feed, meta, history                                              *stmt
 	commandHead, commandInsert, commandUpdate, commandDelete         *stmt
-	signal, signalInsert, signalDelete, timerSet, timerClear         *stmt
+	signal, signalNewest, signalInsert, signalDelete                 *stmt
+	timerSet, timerClear                                             *stmt
 	commandsOf, signalsOf, timersOf, noCommands, noSignals, noTimers *stmt
 }
 
@@ -34,7 +35,8 @@ func prepareStatements(c *conn) (q statements, err error) {
 		{&q.commandUpdate, "UPDATE command SET revision = ?, phase = ?, intent = ?, token = ?, body = ? WHERE id = ?"},
 		{&q.commandDelete, "DELETE FROM command WHERE id = ?"},
 		{&q.signal, "SELECT 1 FROM signal WHERE id = ?"},
-		{&q.signalInsert, "INSERT INTO signal (id, kind, namespace, name, uid, signal, payload, by_whom, at, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&q.signalNewest, "SELECT max(revision) FROM signal WHERE uid = ?"},
+		{&q.signalInsert, "INSERT INTO signal (id, kind, namespace, name, uid, signal, payload, by_whom, why, at, dedupe, expires, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&q.signalDelete, "DELETE FROM signal WHERE id = ?"},
 		{&q.timerSet, "INSERT INTO timer (uid, controller, kind, namespace, name, due, code, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uid, controller) DO UPDATE SET due = excluded.due, code = excluded.code, revision = excluded.revision"},
 		{&q.timerClear, "DELETE FROM timer WHERE uid = ? AND controller = ?"},
@@ -143,7 +145,8 @@ func (w *writer) applySignals(c *change) error {
 			continue
 		}
 		if err := w.q.signalInsert.bindInt(int64(s.ID)).bindText(string(s.Object.Kind)).bindText(string(s.Object.Namespace)).bindText(string(s.Object.Name)).
-			bindText(string(s.UID)).bindText(string(s.Name)).bindJSON(s.Payload).bindText(s.By).bindInt(codec.Nanos(s.At)).bindInt(int64(c.rev)).exec(); err != nil {
+			bindText(string(s.UID)).bindText(string(s.Name)).bindJSON(s.Payload).bindText(s.By).bindText(s.Why).
+			bindInt(codec.Nanos(s.At)).bindText(s.Dedupe).bindInt(codec.Nanos(s.Expires)).bindInt(int64(c.rev)).exec(); err != nil {
 			return err
 		}
 	}

@@ -11,10 +11,8 @@ import (
 
 // owner returns the UID of the object of a key as this transaction leaves it, "" when there is none. A removed object counts: what hangs on it goes with it.
 func (w *writer) owner(c *change, key resource.Key) (resource.UID, error) {
-	for i := range c.batch.Objects {
-		if o := c.batch.Objects[i].Object; o.Key == key {
-			return o.UID, nil
-		}
+	if i := c.p.Place(key); i >= 0 {
+		return c.batch.Objects[i].Object.UID, nil
 	}
 	h, err := w.head(key)
 	return h.uid, err
@@ -76,15 +74,26 @@ func (w *writer) judgeSignals(c *change) (*store.CommitError, error) {
 		if refused != nil || err != nil {
 			return refused, err
 		}
+		if refused, err := w.judgeSeen(uid, &c.p.Tx.Raise[i]); refused != nil || err != nil {
+			return refused, err
+		}
 		s.UID, s.Revision = uid, c.rev
 		s.ID = store.SignalID(w.signals + uint64(i) + 1)
-		e := store.Entry{Key: s.Object, UID: uid, Type: store.EntrySignal, Reason: string(s.Name)}
-		if s.By != "" {
-			e.Message = "raised by " + s.By
-		}
-		c.note(e)
+		c.note(store.Entry{Key: s.Object, UID: uid, Type: store.EntrySignal, Reason: string(s.Name), Message: draft.Raised(s)})
 	}
 	return nil, nil
+}
+
+// judgeSeen judges a raiser's condition. What earlier members of the group have raised is in the table already.
+func (w *writer) judgeSeen(uid resource.UID, g *store.Signal) (*store.CommitError, error) {
+	if g.Seen == 0 {
+		return nil, nil
+	}
+	var newest resource.Revision
+	if _, err := w.q.signalNewest.bindText(string(uid)).one(func() error { newest = resource.Revision(w.q.signalNewest.int(0)); return nil }); err != nil || newest <= g.Seen {
+		return nil, err
+	}
+	return draft.SignalSince(g, newest), nil
 }
 
 func (w *writer) judgeTimers(c *change) (*store.CommitError, error) {

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	zsqlite "zombiezen.com/go/sqlite"
+
+	"github.com/setpointhq/setpoint/store/internal/draft"
 )
 
 // Backup writes a copy of the database, as of one revision, to a file that does not exist yet, while commits go on. The copy has passed the integrity check
@@ -30,7 +32,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 		err = finishFile(partial, path)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("back up %s to %s: %w", s.path, path, readError(err)), removeIfThere(partial))
+		return errors.Join(fmt.Errorf("back up %s to %s: %w", s.path, path, draft.Unavailable(err)), removeIfThere(partial))
 	}
 	return nil
 }

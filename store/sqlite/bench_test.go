@@ -88,3 +88,32 @@ func BenchmarkScan(b *testing.B) {
 	b.ReportMetric(float64((cpu(b)-start).Nanoseconds())/1000/float64(b.N)/rows, "cpu-µs/row")
 	b.ReportMetric(rows*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
+
+// BenchmarkCommitTold is one commit that only adds a line to the history of its object, with 64 committers waiting: what the history and its indexes cost.
+func BenchmarkCommitTold(b *testing.B) {
+	const waiting = 64
+	s := open(b, nil)
+	objects := make([]*resource.Object, waiting)
+	for i := range waiting {
+		objects[i] = box(itoa(i))
+		mustPut(b, s, objects[i], 0)
+	}
+	start := cpu(b)
+	b.ResetTimer()
+	var wg sync.WaitGroup
+	for i := range waiting {
+		wg.Go(func() {
+			o := objects[i]
+			for n := i; n < b.N; n += waiting {
+				tx := store.Transaction{Events: []store.Event{{Object: o.Key, UID: o.UID, Kind: "Normal", Reason: "Seen", Message: "nothing has changed"}}}
+				if _, err := s.Commit(b.Context(), tx); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+	b.ReportMetric(float64((cpu(b)-start).Nanoseconds())/1000/float64(b.N), "cpu-µs/op")
+}

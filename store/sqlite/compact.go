@@ -7,6 +7,7 @@ import (
 
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store/internal/codec"
+	"github.com/setpointhq/setpoint/store/internal/draft"
 )
 
 // compactChunk is how many rows are forgotten in one transaction, so that committers do not wait long.
@@ -15,7 +16,7 @@ const compactChunk = 500
 // Compact forgets the feed up to and including a revision, and the history older than a time.
 func (s *Store) Compact(ctx context.Context, before resource.Revision, history time.Time) error {
 	err := s.writer.do(ctx, "compact", func(w *writer) error {
-		return storeErrorOrNil(w.compactTo(min(before, w.revision)))
+		return draft.Unavailable(w.compactTo(min(before, w.revision)))
 	})
 	if err != nil {
 		return err
@@ -32,7 +33,7 @@ func (s *Store) Compact(ctx context.Context, before resource.Revision, history t
 			err := s.writer.do(ctx, "compact", func(w *writer) error {
 				err := transaction(w.c, func() error { return w.c.run(query) })
 				more = err == nil && w.c.raw.Changes() > 0
-				return storeErrorOrNil(err)
+				return draft.Unavailable(err)
 			})
 			if err != nil {
 				return err
@@ -40,13 +41,6 @@ func (s *Store) Compact(ctx context.Context, before resource.Revision, history t
 		}
 	}
 	return nil
-}
-
-func storeErrorOrNil(err error) error {
-	if err == nil {
-		return nil
-	}
-	return storeError(err)
 }
 
 // compactTo declares revisions forgotten; their rows go afterwards.

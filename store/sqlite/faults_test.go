@@ -14,6 +14,7 @@ import (
 
 	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/store"
+	"github.com/setpointhq/setpoint/store/internal/draft"
 	"github.com/setpointhq/setpoint/store/storetest"
 )
 
@@ -87,7 +88,7 @@ func TestBackstop(t *testing.T) {
 	wg.Go(func() {
 		registerBox(t, s)
 		err := s.writer.do(t.Context(), "forget", func(w *writer) error {
-			w.rules[boxKind] = allowed{"New": nil, "Impossible": nil}
+			w.rules[boxKind] = draft.Allowed{"New": nil, "Impossible": nil}
 			return nil
 		})
 		if err != nil {

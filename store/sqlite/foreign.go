@@ -169,7 +169,7 @@ func (w *writer) foreignChange(rev resource.Revision) (*change, error) {
 func (s *Store) Refresh(ctx context.Context) error {
 	return s.writer.do(ctx, "refresh", func(w *writer) error {
 		if err := w.begin(); err != nil {
-			return storeError(err)
+			return draft.Unavailable(err)
 		}
 		return w.rollback()
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 	"github.com/setpointhq/setpoint/store/internal/codec"
+	"github.com/setpointhq/setpoint/store/internal/draft"
 )
 
 // Acquire takes a lease, or renews the one that the same holder was the last to have. Leases live by this process's clock: nobody else can hold
@@ -66,7 +67,7 @@ func (s *Store) Release(ctx context.Context, lease store.Lease) error {
 // saveLease makes a lease durable, and then known.
 func (w *writer) saveLease(l store.Lease) error {
 	if err := w.begin(); err != nil {
-		return storeError(err)
+		return draft.Unavailable(err)
 	}
 	q, err := w.c.prepare(`INSERT INTO lease (scope, holder, incarnation, counter, expires) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (scope) DO UPDATE SET holder = excluded.holder, incarnation = excluded.incarnation, counter = excluded.counter, expires = excluded.expires`)
@@ -74,7 +75,7 @@ func (w *writer) saveLease(l store.Lease) error {
 		err = q.bindText(string(l.Scope)).bindText(l.Holder).bindInt(int64(l.Epoch.Incarnation)).bindInt(int64(l.Epoch.Counter)).bindInt(codec.Nanos(l.Expires)).exec()
 	}
 	if err != nil {
-		return storeError(errors.Join(err, w.rollback()))
+		return draft.Unavailable(errors.Join(err, w.rollback()))
 	}
 	if err := w.c.exec("COMMIT"); err != nil {
 		w.suspect = true

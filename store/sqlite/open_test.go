@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -31,14 +32,18 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	before, err := c.number("PRAGMA user_version")
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := c.run("PRAGMA user_version = 999"); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Open(t.Context(), Options{Path: s.path})
+	_, err = Open(t.Context(), Options{Path: s.path})
 	if !errors.Is(err, ErrNewerSchema) || !strings.Contains(err.Error(), "999") {
 		t.Fatalf("error %v; want ErrNewerSchema, naming 999", err)
 	}
-	if err := c.run("PRAGMA user_version = 1"); err != nil {
+	if err := c.run(fmt.Sprintf("PRAGMA user_version = %d", before)); err != nil {
 		t.Fatal(err)
 	}
 	open(t, func(o *Options) { o.Path = s.path })

@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 	"github.com/setpointhq/setpoint/store/internal/codec"
+	"github.com/setpointhq/setpoint/store/internal/draft"
 )
 
 const selectObject = "SELECT kind, namespace, name, uid, generation, revision, created, deleted, state, state_since, attributes, spec, status FROM object"
@@ -81,42 +81,7 @@ func (s *Store) Object(ctx context.Context, key resource.Key) (*resource.Object,
 		err = store.ErrNotFound
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", key, readError(err))
+		return nil, fmt.Errorf("read %s: %w", key, draft.Unavailable(err))
 	}
 	return o, nil
-}
-
-// defaultHistory is how many entries History returns when the query does not say.
-const defaultHistory = 1000
-
-// History returns what happened to an object, oldest first.
-func (s *Store) History(ctx context.Context, query store.HistoryQuery) ([]store.Entry, error) {
-	limit := query.Limit
-	if limit <= 0 {
-		limit = defaultHistory
-	}
-	var entries []store.Entry
-	err := s.readers.use(ctx, func(c *conn) error {
-		q, err := c.prepare(`SELECT uid, revision, at, type, from_state, to_state, reason, message, writer, writer_object, cause_revision, cause FROM history
-			WHERE hash = ?1 AND kind = ?2 AND namespace = ?3 AND name = ?4 AND (?5 = '' OR uid = ?5) ORDER BY id DESC LIMIT ?6`)
-		if err != nil {
-			return err
-		}
-		k := query.Key
-		q.bindInt(codec.HashKey(k)).bindText(string(k.Kind)).bindText(string(k.Namespace)).bindText(string(k.Name)).bindText(string(query.UID)).bindInt(int64(limit))
-		return q.each(func() error {
-			entries = append(entries, store.Entry{
-				Key: k, UID: resource.UID(q.text(0)), Revision: resource.Revision(q.int(1)), At: codec.Time(q.int(2)),
-				Type: store.EntryType(q.text(3)), From: lifecycle.State(q.text(4)), To: lifecycle.State(q.text(5)),
-				Reason: q.text(6), Message: q.text(7), Writer: store.Writer{Name: q.text(8), Object: codec.Unslashed(q.text(9))},
-				Cause: store.Cause{Revision: resource.Revision(q.int(10)), Text: q.text(11)},
-			})
-			return nil
-		})
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the history of %s: %w", query.Key, readError(err))
-	}
-	slices.Reverse(entries)
-	return entries, nil
 }

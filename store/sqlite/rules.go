@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/setpointhq/setpoint/lifecycle"
@@ -12,23 +11,8 @@ import (
 	"github.com/setpointhq/setpoint/store/internal/draft"
 )
 
-// allowed is a kind's transition table: where each state may go. A kind without a lifecycle has the empty state only.
-type allowed map[lifecycle.State][]lifecycle.State
-
-// allowedBy reads the table of a kind.
-func allowedBy(t lifecycle.Table) allowed {
-	a := allowed{}
-	for _, r := range t {
-		a[r.State] = append([]lifecycle.State{}, r.To...)
-	}
-	if len(t) == 0 {
-		a[""] = nil
-	}
-	return a
-}
-
 // ruleBook holds the tables of all registered kinds, as the database has them. Only the writer touches it.
-type ruleBook map[resource.KindID]allowed
+type ruleBook map[resource.KindID]draft.Allowed
 
 // create judges the state of a new object. Kinds that were never registered have no rules.
 func (b ruleBook) create(key resource.Key, state lifecycle.State) *store.CommitError {
@@ -37,7 +21,7 @@ func (b ruleBook) create(key resource.Key, state lifecycle.State) *store.CommitE
 		return nil
 	}
 	if _, known := table[state]; !known {
-		return draft.UnknownState(key, state, table.states())
+		return draft.UnknownState(key, state, table.States())
 	}
 	return nil
 }
@@ -56,14 +40,6 @@ func (b ruleBook) move(key resource.Key, from, to lifecycle.State) *store.Commit
 	return draft.IllegalTransition(key, from, to, table[from])
 }
 
-func (a allowed) states() []lifecycle.State {
-	var list []lifecycle.State
-	for s := range a {
-		list = append(list, s)
-	}
-	return list
-}
-
 // loadRules reads the tables from the database.
 func loadRules(c *conn) (ruleBook, error) {
 	q, err := c.prepare("SELECT kind, rules FROM kind")
@@ -72,7 +48,7 @@ func loadRules(c *conn) (ruleBook, error) {
 	}
 	book := ruleBook{}
 	err = q.each(func() error {
-		var a allowed
+		var a draft.Allowed
 		if err := json.Unmarshal(q.bytes(1), &a); err != nil {
 			return fmt.Errorf("rules of kind %s: %w", q.text(0), err)
 		}
@@ -100,17 +76,17 @@ func (s *Store) Register(ctx context.Context, kinds []store.Rules) error {
 		}
 		err := transaction(w.c, func() error {
 			for _, k := range changed {
-				if err := register(w.c, k.Kind, allowedBy(k.Lifecycle)); err != nil {
+				if err := register(w.c, k.Kind, draft.AllowedBy(k.Lifecycle)); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 		if err != nil {
-			return storeError(err)
+			return draft.Unavailable(err)
 		}
 		for _, k := range changed {
-			w.rules[k.Kind] = allowedBy(k.Lifecycle)
+			w.rules[k.Kind] = draft.AllowedBy(k.Lifecycle)
 		}
 		return nil
 	})
@@ -126,12 +102,12 @@ func (b ruleBook) same(k store.Rules) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	declared, err := json.Marshal(allowedBy(k.Lifecycle))
+	declared, err := json.Marshal(draft.AllowedBy(k.Lifecycle))
 	return string(old) == string(declared), err
 }
 
 // register replaces one kind's rows, unless an object is in a state that the new table does not know.
-func register(c *conn, kind resource.KindID, table allowed) error {
+func register(c *conn, kind resource.KindID, table draft.Allowed) error {
 	text, err := json.Marshal(table)
 	if err != nil {
 		return err
@@ -160,7 +136,7 @@ func register(c *conn, kind resource.KindID, table allowed) error {
 	return nil
 }
 
-func checkStored(c *conn, kind resource.KindID, table allowed, text []byte) error {
+func checkStored(c *conn, kind resource.KindID, table draft.Allowed, text []byte) error {
 	q, err := c.prepare("SELECT namespace, name, state FROM object WHERE kind = ? AND state NOT IN (SELECT key FROM json_each(?)) LIMIT 1")
 	if err != nil {
 		return err
@@ -168,7 +144,7 @@ func checkStored(c *conn, kind resource.KindID, table allowed, text []byte) erro
 	var refusal *store.CommitError
 	_, err = q.bindText(string(kind)).bindJSON(text).one(func() error {
 		key := resource.Key{Kind: kind, Namespace: resource.Namespace(q.text(0)), Name: resource.Name(q.text(1))}
-		refusal = draft.StrayState(key, lifecycle.State(q.text(2)), table.states())
+		refusal = draft.StrayState(key, lifecycle.State(q.text(2)), table.States())
 		return nil
 	})
 	if err != nil {
@@ -189,14 +165,4 @@ func execText(c *conn, query string, values ...string) error {
 		s.bindText(v)
 	}
 	return s.exec()
-}
-
-// storeError sorts an error of the driver into one of the sentinels of package store, unless it is one already.
-func storeError(err error) error {
-	for _, known := range []error{store.ErrRule, store.ErrClosed, store.ErrHeld, store.ErrCompacted, store.ErrUnavailable, store.ErrUnknown, store.ErrNotFound} {
-		if errors.Is(err, known) {
-			return err
-		}
-	}
-	return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 }

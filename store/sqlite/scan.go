@@ -2,21 +2,20 @@ package sqlite
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 	"github.com/setpointhq/setpoint/store/internal/codec"
+	"github.com/setpointhq/setpoint/store/internal/draft"
+	"github.com/setpointhq/setpoint/store/internal/scan"
 )
-
-// scanBatch is how many items a batch of a scan holds.
-const scanBatch = 500
 
 // Scan calls visit with everything that exists, in one read transaction.
 func (s *Store) Scan(ctx context.Context, visit func(store.Batch) error) (resource.Revision, error) {
 	var rev resource.Revision
+	var found *scan.Collector
 	err := s.readers.use(ctx, func(c *conn) error {
 		n, err := c.number("SELECT revision FROM meta")
 		if err != nil {
@@ -28,18 +27,33 @@ func (s *Store) Scan(ctx context.Context, visit func(store.Batch) error) (resour
 				return err
 			}
 		}
-		x := scanner{ctx: ctx, c: c, visit: visit, closed: s.readers.closed, rev: rev, names: names{}, batch: store.Batch{Revision: rev}}
-		for _, part := range []func() error{x.objects, x.commands, x.signals, x.timers, x.flush} {
+		found = scan.New(rev, func() error { return s.mayRead(ctx) }, visit)
+		x := scanner{c: c, found: found, names: names{}}
+		for _, part := range []func() error{x.objects, x.commands, x.signals, x.timers, found.Flush} {
 			if err := part(); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		return 0, fmt.Errorf("scan: %w", readError(err))
+	switch {
+	case found != nil && found.Refused != nil:
+		return 0, fmt.Errorf("scan: %w", found.Refused)
+	case err != nil:
+		return 0, fmt.Errorf("scan: %w", draft.Unavailable(err))
 	}
 	return rev, nil
+}
+
+// mayRead fails when whoever reads has gone, or the store is closed.
+func (s *Store) mayRead(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if isDone(s.readers.closed) {
+		return store.ErrClosed
+	}
+	return nil
 }
 
 // catchUp waits for the feed to have a revision that the table has already: a group is just being published, or another process wrote.
@@ -53,57 +67,12 @@ func (s *Store) catchUp(ctx context.Context, rev resource.Revision) error {
 	return nil
 }
 
-// readError sorts an error of a read.
-func readError(err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return storeError(err)
-}
-
+// scanner reads all tables on one connection.
 type scanner struct {
-	ctx   context.Context
 	c     *conn
-	visit func(store.Batch) error
-	// closed ends the scan when the store is closed.
-	closed <-chan struct{}
-	rev    resource.Revision
-	names  names
-	batch  store.Batch
-	items  int
+	found *scan.Collector
+	names names
 }
-
-// added counts an item, and passes a full batch on.
-func (x *scanner) added() error {
-	x.items++
-	if x.items < scanBatch {
-		return nil
-	}
-	return x.flush()
-}
-
-func (x *scanner) flush() error {
-	if err := x.ctx.Err(); err != nil {
-		return err
-	}
-	if isDone(x.closed) {
-		return store.ErrClosed
-	}
-	if x.items == 0 {
-		return nil
-	}
-	b := x.batch
-	x.batch, x.items = store.Batch{Revision: x.rev}, 0
-	if err := x.visit(b); err != nil {
-		return visitError{err}
-	}
-	return nil
-}
-
-// visitError keeps an error of the visitor apart from those of the database.
-type visitError struct{ error }
-
-func (e visitError) Unwrap() error { return e.error }
 
 func (x *scanner) objects() error {
 	q, err := x.c.prepare(selectObject)
@@ -115,11 +84,7 @@ func (x *scanner) objects() error {
 		if err != nil {
 			return err
 		}
-		if x.batch.Objects == nil {
-			x.batch.Objects = make([]store.ObjectChange, 0, scanBatch)
-		}
-		x.batch.Objects = append(x.batch.Objects, store.ObjectChange{Object: o})
-		return x.added()
+		return x.found.Object(o)
 	})
 }
 
@@ -133,22 +98,20 @@ func (x *scanner) commands() error {
 		if err != nil {
 			return err
 		}
-		x.batch.Commands = append(x.batch.Commands, store.CommandChange{Command: c})
-		return x.added()
+		return x.found.Command(c)
 	})
 }
 
 func (x *scanner) signals() error {
-	q, err := x.c.prepare("SELECT id, kind, namespace, name, uid, signal, payload, by_whom, at, revision FROM signal")
+	q, err := x.c.prepare("SELECT id, kind, namespace, name, uid, signal, payload, by_whom, why, at, dedupe, expires, revision FROM signal")
 	if err != nil {
 		return err
 	}
 	return q.each(func() error {
-		x.batch.Raised = append(x.batch.Raised, store.Signal{
+		return x.found.Signal(store.Signal{
 			ID: store.SignalID(q.int(0)), Object: x.key(q, 1), UID: resource.UID(q.text(4)), Name: lifecycle.SignalName(q.text(5)),
-			Payload: q.bytes(6), By: q.text(7), At: codec.Time(q.int(8)), Revision: resource.Revision(q.int(9)),
+			Payload: q.bytes(6), By: q.text(7), Why: q.text(8), At: codec.Time(q.int(9)), Dedupe: q.text(10), Expires: codec.Time(q.int(11)), Revision: resource.Revision(q.int(12)),
 		})
-		return x.added()
 	})
 }
 
@@ -158,10 +121,9 @@ func (x *scanner) timers() error {
 		return err
 	}
 	return q.each(func() error {
-		x.batch.Timers = append(x.batch.Timers, store.Timer{
+		return x.found.Timer(store.Timer{
 			Controller: q.text(0), Object: x.key(q, 1), UID: resource.UID(q.text(4)), Due: codec.Time(q.int(5)), Code: q.text(6),
 		})
-		return x.added()
 	})
 }
 

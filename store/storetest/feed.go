@@ -60,7 +60,7 @@ func (s *suite) story(commits int) []string {
 		case errors.Is(err, store.ErrNotFound):
 			o.UID = resource.UID(fmt.Sprint("uid-", i))
 			tx := write(o, 0)
-			tx.Raise = []store.Signal{{Object: o.Key, Name: "Poke"}, {Object: o.Key, Name: "Poke"}}
+			tx.Raise = []store.Signal{{Object: o.Key, Name: "Poke"}, {Object: o.Key, Name: "Poke", Why: fmt.Sprint("commit ", i), Dedupe: "story", Expires: epoch.AddDate(1, 0, i)}}
 			tx.Commands = []store.CommandWrite{{Command: order(o, "x")}}
 			s.must(tx)
 		case err != nil:

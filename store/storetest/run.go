@@ -53,8 +53,8 @@ func Run(t *testing.T, open Open, capabilities ...Capability) {
 	for _, c := range capabilities {
 		c(&able)
 	}
-	groups := [][]scenario{objectScenarios, removalScenarios, atomicScenarios, concurrentScenarios, commandScenarios, signalScenarios,
-		timerScenarios, historyScenarios, feedScenarios, leaseScenarios, ruleScenarios, lifeScenarios, modelScenarios}
+	groups := [][]scenario{objectScenarios, removalScenarios, atomicScenarios, concurrentScenarios, commandScenarios, signalScenarios, seenScenarios,
+		timerScenarios, historyScenarios, kindHistoryScenarios, feedScenarios, leaseScenarios, ruleScenarios, lifeScenarios, modelScenarios}
 	for _, group := range groups {
 		for _, sc := range group {
 			if sc.reopens && able.reopen == nil {

@@ -3,6 +3,8 @@ package storetest
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/setpointhq/setpoint/store"
 )
@@ -13,6 +15,8 @@ var signalScenarios = []scenario{
 	{name: "Signal/IdentityAcrossRestart", reason: "a consumed signal's identity is not given to another after a restart", run: signalAcrossRestart, reopens: true},
 	{name: "Signal/ConsumeAll", reason: "one signal that is gone stops the consumption of the others", run: consumeAll},
 	{name: "Signal/Malformed", reason: "a signal without object or name, or with a payload that is not JSON, is invalid", run: signalMalformed},
+	{name: "Signal/AcrossRestart", reason: "all that a signal says is in the feed and in a scan after a restart, and a condition is in neither", run: signalAfterRestart, reopens: true},
+	{name: "Signal/TooLong", reason: "why and what it is about are texts, and have the cap of texts", run: signalTooLong},
 }
 
 var timerScenarios = []scenario{
@@ -33,7 +37,8 @@ func raiseAndConsume(s *suite) {
 	o := thing("a")
 	rev := s.create(o)
 	stream := s.watch(rev)
-	want := store.Signal{Object: o.Key, UID: o.UID, Name: "Promote", Payload: []byte(`{"why":"test"}`), By: "ada", At: epoch}
+	want := store.Signal{Object: o.Key, UID: o.UID, Name: "Promote", Payload: []byte(`{"why":"test"}`), By: "ada", Why: "the primary is \"slow\"", At: epoch,
+		Dedupe: "disk/3", Expires: epoch.Add(time.Hour)}
 	r := s.must(store.Transaction{Raise: []store.Signal{want, {Object: o.Key, Name: "Poke"}}})
 	if len(r.Signals) != 2 || r.Signals[0] >= r.Signals[1] {
 		s.Fatalf("receipt has signals %v", r.Signals)
@@ -80,6 +85,41 @@ func signalAcrossRestart(s *suite) {
 	if second := s.must(store.Transaction{Raise: []store.Signal{{Object: o.Key, Name: "Poke"}}}).Signals[0]; second <= first {
 		s.Fatalf("identity %d follows %d", second, first)
 	}
+}
+
+func signalAfterRestart(s *suite) {
+	o := thing("a")
+	rev := s.create(o)
+	plain := store.Signal{Object: o.Key, UID: o.UID, Name: "Poke", At: epoch}
+	full := store.Signal{Object: o.Key, UID: o.UID, Name: "Promote", Payload: []byte(`[]`), By: "ada", Why: "it is Tuesday", At: epoch, Dedupe: "tuesday", Expires: epoch.AddDate(0, 0, 1), Seen: rev}
+	r := s.must(store.Transaction{Raise: []store.Signal{plain, full}})
+	check := func(when string) {
+		s.Helper()
+		now, batch := s.state(), s.next(s.watch(rev))
+		for i, want := range []store.Signal{plain, full} {
+			want.ID, want.Revision, want.Seen = r.Signals[i], r.Revision, 0
+			if got := now.Signals[want.ID]; stringOf(got) != stringOf(want) {
+				s.Errorf("%s, scan: got %s, want %s", when, stringOf(got), stringOf(want))
+			}
+			if got := batch.Raised[i]; stringOf(got) != stringOf(want) {
+				s.Errorf("%s, feed: got %s, want %s", when, stringOf(got), stringOf(want))
+			}
+		}
+	}
+	check("before")
+	s.reopen()
+	check("after")
+}
+
+func signalTooLong(s *suite) {
+	o := thing("a")
+	s.create(o)
+	long := strings.Repeat("x", store.Caps{}.WithDefaults().Text+1)
+	for _, bad := range []store.Signal{{Why: long}, {Dedupe: long}, {By: long}} {
+		bad.Object, bad.Name = o.Key, "Poke"
+		s.refused(store.Transaction{Raise: []store.Signal{bad}}, store.ErrTooLarge)
+	}
+	s.must(store.Transaction{Raise: []store.Signal{{Object: o.Key, Name: "Poke", Why: long[1:], Dedupe: long[1:]}}})
 }
 
 func consumeAll(s *suite) {

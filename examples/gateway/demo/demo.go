@@ -15,6 +15,7 @@ import (
 	"github.com/setpointhq/setpoint/examples/gateway/subsystems/authority"
 	"github.com/setpointhq/setpoint/examples/gateway/subsystems/dnsupdate"
 	"github.com/setpointhq/setpoint/examples/gateway/subsystems/proxy"
+	"github.com/setpointhq/setpoint/examples/internal/daemon"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/server"
 )
@@ -54,7 +55,7 @@ func Run(ctx context.Context, o Options) error {
 func StartAll(ctx context.Context, root string) (map[string]string, error) {
 	at := map[string]string{}
 	for _, name := range Names {
-		address, err := Start(ctx, name, filepath.Join(root, name))
+		address, err := daemon.Start(ctx, name, filepath.Join(root, name))
 		if err != nil {
 			return nil, err
 		}

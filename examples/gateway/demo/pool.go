@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/setpointhq/setpoint/examples/internal/daemon"
 )
 
 // pools is how many parts the demos' share of the loopback network has. Each is a /19: 8,190 addresses.
@@ -35,5 +37,5 @@ func pool(dir string) (cidr string, err error) {
 	}
 	n := h.Sum64() % pools
 	cidr = fmt.Sprintf("127.%d.%d.0/19", 64+n/8, n%8*32)
-	return cidr, writeFile(path, cidr)
+	return cidr, daemon.WriteFile(path, cidr)
 }

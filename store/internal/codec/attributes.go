@@ -22,6 +22,7 @@ func AppendAttributes(dst []byte, a *resource.Attributes) ([]byte, error) {
 	array(&p, "conditions", a.Conditions, (*printer).condition)
 	p.number("observedGeneration", uint64(a.Observed))
 	array(&p, "waits", a.Waits, (*printer).wait)
+	p.actions(a)
 	p.b = append(p.b, '}')
 	return p.b, p.err
 }

@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 )
 
@@ -52,7 +53,39 @@ func attributes(t *rapid.T) resource.Attributes {
 		}
 		a.Waits = append(a.Waits, w)
 	}
+	a.Action, a.Last = action(t), actionEnd(t)
+	for range few.Draw(t, "standing") {
+		a.Signals = append(a.Signals, resource.StandingSignal{Name: lifecycle.SignalName(text()), By: text(), At: times.Draw(t, "at"), Why: text(), Note: text()})
+	}
 	return a
+}
+
+// results are answers of adapters: JSON as they print it.
+var results = rapid.SampledFrom([]json.RawMessage{nil, {}, json.RawMessage(`null`), json.RawMessage(`"left"`), json.RawMessage(`{"a":[1,-2.5e3,{"b":"x, y }\"\\"}]}`),
+	json.RawMessage(" {\"a\" :\t[ true , null ]}\n"), json.RawMessage(`"<&>"`), json.RawMessage("\"\u2028é\xff\""), json.RawMessage(`["\u00e9\/",""]`), json.RawMessage(`"\\"`), json.RawMessage(`7`)})
+
+func action(t *rapid.T) *resource.Action {
+	if rapid.Bool().Draw(t, "no action") {
+		return nil
+	}
+	text := func() string { return texts.Draw(t, "text") }
+	a := &resource.Action{Name: text(), Run: resource.Revision(rapid.Uint64().Draw(t, "run")), From: lifecycle.State(text()), Since: times.Draw(t, "since"),
+		Deadline: times.Draw(t, "deadline"), Phase: resource.ActionPhase(text()), Halt: resource.ActionHalt(text()), Halted: text(), Message: text(), End: resource.ActionOutcome(text()), Plan: text()}
+	for range rapid.IntRange(0, 2).Draw(t, "signals") {
+		a.Signals = append(a.Signals, rapid.Uint64().Draw(t, "signal"))
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "steps") {
+		a.Steps = append(a.Steps, resource.ActionStep{Name: text(), Phase: resource.StepPhase(text()), Since: times.Draw(t, "since"), Adapter: text(), Key: text(), Destination: text(), Result: results.Draw(t, "result")})
+	}
+	return a
+}
+
+func actionEnd(t *rapid.T) *resource.ActionEnd {
+	if rapid.Bool().Draw(t, "no end") {
+		return nil
+	}
+	text := func() string { return texts.Draw(t, "text") }
+	return &resource.ActionEnd{Name: text(), Run: resource.Revision(rapid.Uint64().Draw(t, "run")), Outcome: resource.ActionOutcome(text()), Message: text(), At: times.Draw(t, "at")}
 }
 
 // mended is what encoding/json makes of attributes, there and back.
@@ -117,6 +150,10 @@ func TestOddAttributes(t *testing.T) {
 		`{"observedGeneration":7}`, `{"observedGeneration":07}`, `{"observedGeneration":-1}`, `{"observedGeneration":99999999999999999999}`, `{"observedGeneration":}`,
 		`{"conditions":[{"type":"Ready","lastTransitionTime":"2026-01-02T03:04:05.006Z"}]}`, `{"conditions":[{"type":"Ready","lastTransitionTime":"2026-01-02T03:04:05+02:00"}]}`,
 		`{"conditions":[{"lastTransitionTime":"yesterday"}]}`, `{"conditions":[{"lastTransitionTime":"2026-1-2T3:4:5Z"}]}`, `{"waits":[{"on":[{}]}]}`, `{"labels":{"a":"b"}`, `{"labels":{"a":"b"}}x`, `{`, `[]`, `null`, `"x"`, `{,}`, "{\"labels\":{\"a\":\"\x01\"}}",
+		`{"action":{}}`, `{"action":null}`, `{"action":{"name":"a"},"action":{"plan":"b"}}`, `{"lastAction":{"run":1}}`, `{"lastAction":{"run":"1"}}`, `{"signals":[{"name":"a"}]}`, `{"signals":[]}`,
+		`{"action":{"signals":[1,2]}}`, `{"action":{"signals":[-1]}}`, `{"action":{"steps":[{"result":{"a": 1}}]}}`, `{"action":{"steps":[{"result": 1}]}}`, `{"action":{"steps":[{"result":1 }]}}`,
+		`{"action":{"steps":[{"result":}]}}`, `{"action":{"steps":[{"result":{]}]}}`, `{"action":{"steps":[{"result":"a]}}`, `{"action":{"steps":[{"result":1,"result":2}]}}`, `{"action":{"steps":[{"result":null}]}}`,
+		`{"action":{"steps":[{"result":"\\"}]}}`, `{"action":{"steps":[{"result":01}]}}`, `{"action":{"steps":[{"result":1`, `{"action":{"steps":[{"result":"\`,
 	} {
 		var ours, standard resource.Attributes
 		got, want := ParseAttributes([]byte(text), &ours), json.Unmarshal([]byte(text), &standard)

@@ -9,8 +9,22 @@ import (
 	"github.com/setpointhq/setpoint/store"
 )
 
-// batchVersion is the first byte of a stored commit.
-const batchVersion = 1
+// The first byte of a stored commit. Version 2 has Why, Dedupe and Expires in signals. It is written only where one of them is set: everything else can be read by
+// programs that know version 1, which may still run beside this one.
+const (
+	batchVersion1 = 1
+	batchVersion2 = 2
+)
+
+// versionOf is the lowest version that can say all that a batch says.
+func versionOf(b *store.Batch) byte {
+	for i := range b.Raised {
+		if s := &b.Raised[i]; s.Why != "" || s.Dedupe != "" || !s.Expires.IsZero() {
+			return batchVersion2
+		}
+	}
+	return batchVersion1
+}
 
 // Head is what a reader of the feed knows about a commit from its columns.
 type Head struct {
@@ -24,7 +38,8 @@ type Head struct {
 // each object's attributes, in the order of b.Objects; nil makes it here.
 func AppendBatch(dst []byte, b *store.Batch, attributes [][]byte) ([]byte, error) {
 	w := writer{dst}
-	w.byte(batchVersion)
+	version := versionOf(b)
+	w.byte(version)
 	w.text(b.Writer.Name)
 	w.key(b.Writer.Object)
 	w.uint(uint64(b.Cause.Revision))
@@ -49,7 +64,7 @@ func AppendBatch(dst []byte, b *store.Batch, attributes [][]byte) ([]byte, error
 	}
 	w.uint(uint64(len(b.Raised)))
 	for i := range b.Raised {
-		w.signal(&b.Raised[i])
+		w.signal(&b.Raised[i], version)
 	}
 	w.uint(uint64(len(b.Consumed)))
 	for _, id := range b.Consumed {
@@ -65,7 +80,8 @@ func AppendBatch(dst []byte, b *store.Batch, attributes [][]byte) ([]byte, error
 // Batch reads what [AppendBatch] wrote. The result refers to body, which must not change afterwards.
 func Batch(body []byte, h Head) (store.Batch, error) {
 	r := reader{b: body}
-	if v := r.byte(); v != batchVersion {
+	version := r.byte()
+	if version != batchVersion1 && version != batchVersion2 {
 		r.fail("unknown version of a commit")
 	}
 	b := store.Batch{Revision: h.Revision, At: h.At}
@@ -79,7 +95,7 @@ func Batch(body []byte, h Head) (store.Batch, error) {
 	})
 	next := h.FirstSignal
 	b.Raised = list(&r, func() store.Signal {
-		s := r.signal()
+		s := r.signal(version)
 		s.ID, s.Revision = next, h.Revision
 		next++
 		return s
@@ -141,17 +157,22 @@ func (r *reader) object(rev resource.Revision) store.ObjectChange {
 	return c
 }
 
-func (w *writer) signal(s *store.Signal) {
+func (w *writer) signal(s *store.Signal, version byte) {
 	w.key(s.Object)
 	w.text(string(s.UID))
 	w.text(string(s.Name))
 	w.bytes(s.Payload)
 	w.text(s.By)
 	w.time(s.At)
+	if version >= batchVersion2 {
+		w.text(s.Why)
+		w.text(s.Dedupe)
+		w.time(s.Expires)
+	}
 }
 
-func (r *reader) signal() store.Signal {
-	return store.Signal{
+func (r *reader) signal(version byte) store.Signal {
+	s := store.Signal{
 		Object:  r.key(),
 		UID:     resource.UID(r.text()),
 		Name:    lifecycle.SignalName(r.text()),
@@ -159,6 +180,10 @@ func (r *reader) signal() store.Signal {
 		By:      r.text(),
 		At:      r.time(),
 	}
+	if version >= batchVersion2 {
+		s.Why, s.Dedupe, s.Expires = r.text(), r.text(), r.time()
+	}
+	return s
 }
 
 func (w *writer) timer(t *store.Timer) {

@@ -1,9 +1,11 @@
 package codec
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -52,8 +54,8 @@ func TestEveryField(t *testing.T) {
 	for _, c := range []struct {
 		v    any
 		want int
-	}{{command.Command{}, 21}, {store.Signal{}, 8}, {store.Timer{}, 5}, {store.Batch{}, 9}, {resource.Meta{}, 9}, {store.ObjectChange{}, 3}, {store.CommandChange{}, 2},
-		{resource.Attributes{}, 8}, {resource.Owner{}, 6}, {resource.Condition{}, 6}, {resource.Wait{}, 7}, {resource.Ref{}, 2}, {resource.Key{}, 3}} {
+	}{{command.Command{}, 21}, {store.Signal{}, 12}, {store.Timer{}, 5}, {store.Batch{}, 9}, {resource.Meta{}, 9}, {store.ObjectChange{}, 3}, {store.CommandChange{}, 2},
+		{resource.Attributes{}, 11}, {resource.Action{}, 13}, {resource.ActionStep{}, 7}, {resource.ActionEnd{}, 5}, {resource.StandingSignal{}, 5}, {resource.Owner{}, 6}, {resource.Condition{}, 6}, {resource.Wait{}, 7}, {resource.Ref{}, 2}, {resource.Key{}, 3}} {
 		if typ := reflect.TypeOf(c.v); typ.NumField() != c.want {
 			t.Errorf("%s has %d fields, the codec was written for %d: store the new one, under a new version", typ, typ.NumField(), c.want)
 		}
@@ -90,9 +92,14 @@ func batch(t *rapid.T) store.Batch {
 		c.Command.Revision = b.Revision
 		b.Commands = append(b.Commands, c)
 	}
+	old := rapid.Bool().Draw(t, "nothing new in signals")
 	for i := range few.Draw(t, "signals") {
-		b.Raised = append(b.Raised, store.Signal{ID: store.SignalID(40 + i), Revision: b.Revision, Object: keys.Draw(t, "object"), UID: resource.UID(texts.Draw(t, "uid")),
-			Name: lifecycle.SignalName(texts.Draw(t, "name")), Payload: bytes.Draw(t, "payload"), By: texts.Draw(t, "by"), At: times.Draw(t, "at")})
+		g := store.Signal{ID: store.SignalID(40 + i), Revision: b.Revision, Object: keys.Draw(t, "object"), UID: resource.UID(texts.Draw(t, "uid")),
+			Name: lifecycle.SignalName(texts.Draw(t, "name")), Payload: bytes.Draw(t, "payload"), By: texts.Draw(t, "by"), At: times.Draw(t, "at")}
+		if !old {
+			g.Why, g.Dedupe, g.Expires = texts.Draw(t, "why"), texts.Draw(t, "dedupe"), times.Draw(t, "expires")
+		}
+		b.Raised = append(b.Raised, g)
 	}
 	for range few.Draw(t, "consumed") {
 		b.Consumed = append(b.Consumed, store.SignalID(rapid.Uint64().Draw(t, "id")))
@@ -145,4 +152,53 @@ func TestDamage(t *testing.T) {
 			t.Fatalf("error %v is not ErrDamaged", err)
 		}
 	})
+}
+
+// version1 is a commit as the first version of this package wrote it: two signals, one of them with a payload.
+const version1 = "010361646100000000066c61756e6368000002014b026e730161057569642d6106506c65617365037b7d0361646102014b000162057569642d6204506f6b65000004010900"
+
+// TestVersions reads what the first version wrote, writes it again as it was, and writes the second version only for what the first one cannot say.
+func TestVersions(t *testing.T) {
+	first, err := hex.DecodeString(version1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Batch(first, Head{Revision: 3, FirstSignal: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []store.Signal{
+		{ID: 8, Object: resource.Key{Kind: "K", Namespace: "ns", Name: "a"}, UID: "uid-a", Name: "Please", Payload: []byte("{}"), By: "ada", At: time.Unix(0, 1).UTC(), Revision: 3},
+		{ID: 9, Object: resource.Key{Kind: "K", Name: "b"}, UID: "uid-b", Name: "Poke", At: time.Unix(0, 2).UTC(), Revision: 3},
+	}
+	if !reflect.DeepEqual(b.Raised, want) || b.Writer.Name != "ada" || b.Cause.Text != "launch" || !reflect.DeepEqual(b.Consumed, []store.SignalID{9}) {
+		t.Fatalf("read %+v", b)
+	}
+	for _, c := range []struct {
+		reason  string
+		edit    func(*store.Signal)
+		version byte
+	}{
+		{"an older program can read it", func(*store.Signal) {}, batchVersion1},
+		{"why is new", func(s *store.Signal) { s.Why = "it leaks" }, batchVersion2},
+		{"what it is about is new", func(s *store.Signal) { s.Dedupe = "disk-3" }, batchVersion2},
+		{"an end is new", func(s *store.Signal) { s.Expires = time.Unix(9, 0).UTC() }, batchVersion2},
+		{"a condition is not stored", func(s *store.Signal) { s.Seen = 7 }, batchVersion1},
+	} {
+		changed := b
+		changed.Raised = slices.Clone(b.Raised)
+		c.edit(&changed.Raised[1])
+		body, err := AppendBatch(nil, &changed, nil)
+		if err != nil || body[0] != c.version {
+			t.Fatalf("%s: version %d, error %v; want %d", c.reason, body[0], err, c.version)
+		}
+		again, err := Batch(body, Head{Revision: 3, FirstSignal: 8})
+		changed.Raised[1].Seen = 0
+		if err != nil || !reflect.DeepEqual(again, changed) {
+			t.Fatalf("%s: wrote %+v, read %+v, error %v", c.reason, changed, again, err)
+		}
+		if c.version == batchVersion1 && hex.EncodeToString(body) != version1 {
+			t.Fatalf("%s: got\n%x\nwant\n%s", c.reason, body, version1)
+		}
+	}
 }

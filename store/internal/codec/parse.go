@@ -53,7 +53,7 @@ func (c *cursor) attribute(field string, a *resource.Attributes) {
 	case "waits":
 		items(c, &a.Waits, func(w *resource.Wait) { c.object(func(f string) { c.wait(f, w) }) })
 	default:
-		c.odd = true
+		c.actions(field, a)
 	}
 }
 

@@ -16,7 +16,8 @@ import (
 type Draft struct {
 	// Tx is the transaction as the caller gave it. It is not changed.
 	Tx store.Transaction
-	// Batch is what the feed will say, except what only the commit knows. Its objects are copies; one that is removed by key is nil so far.
+	// Batch is what the feed will say, except what only the commit knows. Its objects are copies; one that is removed by key is nil so far. Its signals are without
+	// their conditions (Seen), which are in Tx.
 	Batch store.Batch
 	// Attributes holds each object's attributes as JSON, Commands each command as bytes, in the order of the transaction.
 	Attributes [][]byte
@@ -25,22 +26,14 @@ type Draft struct {
 	Body []byte
 	// Bytes is about how much it is.
 	Bytes int
+	// places is where the objects are in the transaction, when there are many.
+	places map[resource.Key]int
 }
 
 // Empty reports whether nothing would change.
 func (p *Draft) Empty() bool {
 	t := &p.Tx
 	return len(t.Objects)+len(t.Commands)+len(t.Raise)+len(t.Consume)+len(t.Timers)+len(t.Events) == 0
-}
-
-// Writes reports whether the transaction writes the object of a key. What hangs on such an object is right when it has the object's UID.
-func (p *Draft) Writes(key resource.Key) bool {
-	for i := range p.Tx.Objects {
-		if KeyOf(&p.Tx.Objects[i]) == key {
-			return true
-		}
-	}
-	return false
 }
 
 // Of checks a transaction for form and size, copies what an engine fills in, and encodes it.
@@ -73,12 +66,11 @@ func Of(tx store.Transaction, caps store.Caps) (*Draft, *store.CommitError) {
 func (p *Draft) objects(caps store.Caps) (late bool, _ *store.CommitError) {
 	p.Batch.Objects = make([]store.ObjectChange, len(p.Tx.Objects))
 	p.Attributes = make([][]byte, len(p.Tx.Objects))
-	seen := seenBefore[resource.Key]{}
+	if err := p.place(); err != nil {
+		return false, err
+	}
 	for i := range p.Tx.Objects {
 		w := &p.Tx.Objects[i]
-		if seen.again(KeyOf(w)) {
-			return false, Invalid(KeyOf(w), "the key is written twice")
-		}
 		if w.Object == nil {
 			if err := checkRemoval(w); err != nil {
 				return false, err
@@ -218,13 +210,13 @@ func (p *Draft) signals(caps store.Caps) (late bool, _ *store.CommitError) {
 		case s.Payload != nil && !json.Valid(s.Payload):
 			return false, Invalid(s.Object, "the payload of signal %s is not JSON", s.Name)
 		}
-		if err := p.texts(caps.Text, s.Object, "signal "+string(s.Name), string(s.Name), s.By); err != nil {
+		if err := p.texts(caps.Text, s.Object, "signal "+string(s.Name), string(s.Name), s.By, s.Why, s.Dedupe); err != nil {
 			return false, err
 		}
 		if s.At.IsZero() {
 			s.At = time.Now()
 		}
-		s.At = Plain(s.At)
+		s.At, s.Expires, s.Seen = Plain(s.At), Plain(s.Expires), 0
 		late = late || s.UID == ""
 		p.Bytes += len(s.Payload)
 	}
@@ -275,25 +267,4 @@ func (p *Draft) texts(limit int, key resource.Key, what string, texts ...string)
 		p.Bytes += len(t)
 	}
 	return nil
-}
-
-// seenBefore finds what comes twice. Most transactions are so small that looking through a list is faster than a map.
-type seenBefore[T comparable] struct {
-	few  []T
-	many map[T]bool
-}
-
-func (s *seenBefore[T]) again(v T) bool {
-	if s.many[v] || slices.Contains(s.few, v) {
-		return true
-	}
-	if len(s.few) < 16 {
-		s.few = append(s.few, v)
-		return false
-	}
-	if s.many == nil {
-		s.many = map[T]bool{}
-	}
-	s.many[v] = true
-	return false
 }

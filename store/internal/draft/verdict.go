@@ -28,6 +28,12 @@ func SignalGone(id store.SignalID) *store.CommitError {
 	return &store.CommitError{Err: store.ErrConflict, Detail: fmt.Sprintf("signal %d is gone: another commit consumed it, or its object was removed", id)}
 }
 
+// SignalSince says that another signal stands than those by which a raiser judged.
+func SignalSince(g *store.Signal, newest resource.Revision) *store.CommitError {
+	return &store.CommitError{Err: store.ErrConflict, Key: g.Object, Expected: g.Seen, Actual: newest,
+		Detail: fmt.Sprintf("signal %s: it was judged by what stood at revision %d, and another signal was raised on the object at revision %d; judge it again, by what stands then, and repeat", g.Name, g.Seen, newest)}
+}
+
 // HangsOn judges whether something of the object with a UID ("" for whichever has the key) belongs to the object that has the key now, whose UID is have ("" for
 // none). It returns nil when it does.
 func HangsOn(key resource.Key, uid, have resource.UID, what string) *store.CommitError {
@@ -111,6 +117,17 @@ func Sentence(c *command.Command) string {
 		return c.Slot.String()
 	}
 	return c.Slot.String() + ": " + c.Message
+}
+
+// Raised is what the history says of a signal.
+func Raised(s *store.Signal) string {
+	switch {
+	case s.By == "":
+		return s.Why
+	case s.Why == "":
+		return "raised by " + s.By
+	}
+	return "raised by " + s.By + ": " + s.Why
 }
 
 func listStates(list []lifecycle.State) string {

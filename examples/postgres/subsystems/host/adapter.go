@@ -168,8 +168,11 @@ func (a *Adapter) ask(ctx context.Context, destination, agent string, since uint
 	if !ok {
 		return c, errors.New(result.Message)
 	}
-	if err := json.Unmarshal(text, &c); err != nil || c.Agent == "" {
-		return c, fmt.Errorf("%s: these are no check-ins: %w", base, errors.Join(err))
+	if err := json.Unmarshal(text, &c); err != nil {
+		return c, fmt.Errorf("%s: these are no check-ins: %w", base, err)
+	}
+	if c.Agent == "" {
+		return c, fmt.Errorf("%s: these are no check-ins: they name no agent", base)
 	}
 	return c, nil
 }

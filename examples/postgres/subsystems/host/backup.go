@@ -128,8 +128,8 @@ func (h *Host) makeBackup(ctx context.Context, s *server, c subsystem.Change, r 
 	if err != nil {
 		return k, err
 	}
-	_, err = worker.tool(ctx, nil, "pg_basebackup", "--pgdata="+worker.data(), "--no-password", "--wal-method=stream", "--checkpoint=fast",
-		fmt.Sprintf("--dbname=host=@%s port=%d user=%s", s.tag(), s.port.Load(), Role))
+	_, err = worker.tool(ctx, nil, "pg_basebackup", h.copying("--pgdata="+worker.data(), "--no-password", "--wal-method=stream", "--checkpoint=fast",
+		fmt.Sprintf("--dbname=host=@%s port=%d user=%s", s.tag(), s.port.Load(), Role))...)
 	if err != nil {
 		return k, cause(ctx, err)
 	}
@@ -207,8 +207,10 @@ func (s *server) makeFromBackup(ctx context.Context, folder string, r Restore) e
 	if _, err := s.tool(ctx, nil, "/bin/cp", "-a", "--reflink=auto", source+"/.", folder+"/"); err != nil {
 		return err
 	}
-	if _, err := s.tool(ctx, nil, "initdb", "--sync-only", "--pgdata="+folder); err != nil {
-		return err
+	if !s.host.options.unsynced {
+		if _, err := s.tool(ctx, nil, "initdb", "--sync-only", "--pgdata="+folder); err != nil {
+			return err
+		}
 	}
 	if err := s.nameArchive(folder, newArchive()); err != nil {
 		return err

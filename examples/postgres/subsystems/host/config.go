@@ -86,7 +86,7 @@ func anyOf(standbys []string) string {
 		return ""
 	}
 	quoted := make([]string, len(standbys))
-	for i, s := range standbys {
+	for i, s := range slices.Sorted(slices.Values(standbys)) {
 		quoted[i] = `"` + s + `"` // names hold no quotes
 	}
 	return "ANY 1 (" + strings.Join(quoted, ", ") + ")"
@@ -114,8 +114,9 @@ func archiveCommand(folder string) string {
 		f("\x01f"), f("\x01f.$$"), quoteShell(folder)))
 }
 
+// restoreCommand fetches a segment. That there is none is no complaint.
 func restoreCommand(folder string) string {
-	return percent(fmt.Sprintf("cp %s \x01p", quoteShell(filepath.Join(folder, "\x01f"))))
+	return percent(fmt.Sprintf("test -f %[1]s && cp %[1]s \x01p", quoteShell(filepath.Join(folder, "\x01f"))))
 }
 
 // percent doubles what PostgreSQL would take for a placeholder, and puts in the placeholders.

@@ -60,7 +60,7 @@ func (j job) create(ctx context.Context, r ServerRequest) (Result, error) {
 	if err := s.recover(ctx); err != nil {
 		return Result{}, j.unmake(err)
 	}
-	if err := s.ensureLogins(ctx, r); err != nil {
+	if _, err := s.ensureLogins(ctx, r); err != nil {
 		return Result{}, err
 	}
 	return s.inspect(ctx)
@@ -201,7 +201,7 @@ func (s *server) makePrimary(ctx context.Context, folder string) error {
 	if s.host.options.template != "" {
 		_, err = s.tool(ctx, nil, "/bin/cp", "-a", s.host.options.template+"/.", folder+"/")
 	} else {
-		_, err = s.tool(ctx, nil, "initdb", append(initdb, "--pgdata="+folder)...)
+		_, err = s.tool(ctx, nil, "initdb", append(s.host.copying(initdb...), "--pgdata="+folder)...)
 	}
 	if err != nil {
 		return err
@@ -218,8 +218,8 @@ func (s *server) makeStandby(ctx context.Context, folder string) error {
 }
 
 func (s *server) copyUpstream(ctx context.Context, folder string) error {
-	_, err := s.tool(ctx, []string{"PGPASSWORD=" + s.state.Replication.Password}, "pg_basebackup", "--pgdata="+folder, "--no-password",
-		"--dbname="+conninfo(s.state.Upstream, s.state.Replication.User, "", "copy for "+s.name), "--wal-method=stream", "--checkpoint=fast")
+	_, err := s.tool(ctx, []string{"PGPASSWORD=" + s.state.Replication.Password}, "pg_basebackup", s.host.copying("--pgdata="+folder, "--no-password",
+		"--dbname="+conninfo(s.state.Upstream, s.state.Replication.User, "", "copy for "+s.name), "--wal-method=stream", "--checkpoint=fast")...)
 	if err != nil {
 		return fmt.Errorf("copy %s: %w", s.state.Upstream, err)
 	}
@@ -253,8 +253,12 @@ func (j job) revise(ctx context.Context, r ServerRequest) (Result, subsystem.Eff
 	if err := s.start(ctx); err != nil {
 		return Result{}, effect, err
 	}
-	if err := s.ensureLogins(ctx, r); err != nil {
+	changed, err := s.ensureLogins(ctx, r)
+	if err != nil {
 		return Result{}, effect, err
+	}
+	if changed {
+		effect = subsystem.Update
 	}
 	result, err := s.inspect(ctx)
 	return result, effect, err

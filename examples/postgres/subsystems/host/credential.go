@@ -109,33 +109,34 @@ var discreet = []string{"SET log_statement = 'none'", "SET log_min_error_stateme
 	"SET log_min_duration_sample = -1", "SET log_duration = off"}
 
 // ensureLogins has a primary know the roles of its request. A standby has them from its upstream.
-func (s *server) ensureLogins(ctx context.Context, r ServerRequest) error {
+func (s *server) ensureLogins(ctx context.Context, r ServerRequest) (changed bool, err error) {
 	if s.standby() {
-		return nil
+		return false, nil
 	}
 	session, err := s.discreetly(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer session.leave()
 	if r.Superuser != nil {
-		if _, err := ensureLogin(ctx, session, *r.Superuser, "SUPERUSER"); err != nil {
-			return fmt.Errorf("role %q: %w", r.Superuser.User, err)
+		if changed, err = ensureLogin(ctx, session, *r.Superuser, "SUPERUSER"); err != nil {
+			return false, fmt.Errorf("role %q: %w", r.Superuser.User, err)
 		}
 	}
-	if _, err := ensureLogin(ctx, session, r.Replication, "REPLICATION"); err != nil {
-		return fmt.Errorf("role %q: %w", r.Replication.User, err)
+	made, err := ensureLogin(ctx, session, r.Replication, "REPLICATION")
+	if err != nil {
+		return false, fmt.Errorf("role %q: %w", r.Replication.User, err)
 	}
 	rows, err := session.rows(ctx, fmt.Sprintf("SELECT has_function_privilege(%s, %s, 'EXECUTE')", quoteText(r.Replication.User), quoteText(rewindFunctions[0])))
 	if err != nil || rows[0][0] == "t" {
-		return err
+		return changed || made, err
 	}
 	for _, function := range rewindFunctions {
 		if _, err := session.rows(ctx, "GRANT EXECUTE ON FUNCTION "+function+" TO "+quoteName(r.Replication.User)); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return true, nil
 }
 
 func (s *server) discreetly(ctx context.Context) (*session, error) {

@@ -12,7 +12,7 @@
 //	whatever you choose   [Operation]        something done to a server, once per token. null: nothing
 //	whatever you choose   [BackupRequest]    a base backup. null: none
 //
-// All of them are answered with a [Result], and an inspection or a fence with what is known of the server's end of the log.
+// All of them are answered with a [Result].
 //
 // # A server
 //

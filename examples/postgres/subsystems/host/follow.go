@@ -142,8 +142,8 @@ func (j job) rewind(ctx context.Context, upstream string) error {
 		return err
 	}
 	source := conninfo(upstream, j.state.Replication.User, "", "rewind of "+j.name) + " dbname=postgres"
-	_, err := j.tool(ctx, []string{"PGPASSWORD=" + j.state.Replication.Password}, "pg_rewind", "--target-pgdata="+j.data(),
-		"--source-server="+source, "--restore-target-wal")
+	_, err := j.tool(ctx, []string{"PGPASSWORD=" + j.state.Replication.Password}, "pg_rewind", j.host.copying("--target-pgdata="+j.data(),
+		"--source-server="+source, "--restore-target-wal")...)
 	if err != nil {
 		return err
 	}

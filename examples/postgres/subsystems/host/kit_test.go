@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/url"
 	"os"
@@ -33,7 +34,7 @@ const (
 // TestMain is also a host that a test can kill.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(hostDir); dir != "" {
-		err := Run(context.Background(), Options{Dir: dir, Listen: os.Getenv(hostAddress), template: os.Getenv(hostTemplate)})
+		err := Run(context.Background(), Options{Dir: dir, Listen: os.Getenv(hostAddress), template: os.Getenv(hostTemplate), unsynced: true})
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -55,7 +56,7 @@ func (m tested) Run() int {
 	return status
 }
 
-var quiet = slog.New(slog.NewTextHandler(os.Stderr, nil))
+var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 // made is the template: a fresh data folder that most clusters of the tests are copies of, because copying is faster.
 var made struct {
@@ -142,7 +143,7 @@ type life struct {
 
 func begin(t *testing.T, o Options) *life {
 	t.Helper()
-	o.Log, o.template = quiet, template(t)
+	o.Log, o.template, o.unsynced = quiet, template(t), true
 	ctx, cancel := context.WithCancel(context.Background())
 	h, listener, err := Open(ctx, o)
 	if err != nil {
@@ -193,9 +194,7 @@ func (l *life) call(t *testing.T, key string, request any) subsystem.ApplyReques
 
 func (l *life) apply(t *testing.T, key string, request any) subsystem.ApplyAnswer {
 	t.Helper()
-	tt := time.Now()
 	a, err := l.Kit().Apply(l.call(t, key, request))
-	println(key, time.Since(tt).String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,6 +47,7 @@ func (j job) doUnfence(ctx context.Context, _ Operation) (Result, subsystem.Effe
 			return result, subsystem.NoEffect, err
 		}
 	}
+	j.plan("start")
 	if err := remove(j.fence()); err != nil {
 		return Result{}, "", err
 	}

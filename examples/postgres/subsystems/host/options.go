@@ -48,6 +48,8 @@ type Options struct {
 
 	// template is a fresh data folder to copy instead of making one; tests make many.
 	template string
+	// unsynced leaves copies to the kernel to write; servers themselves are as durable as ever. For tests, too.
+	unsynced bool
 }
 
 func (o Options) withDefaults() Options {

@@ -314,7 +314,9 @@ func (s *server) logSince(from int64) string {
 // complaintIn is the line of a program's output that says best what is wrong: the last of the gravest, or the last.
 func complaintIn(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
-	for _, mark := range []string{"PANIC:", "FATAL:", "fatal:", "ERROR:", "error:"} {
+	for _, mark := range []string{
+		"invalid value for parameter", "unrecognized configuration parameter", "is outside the valid range", "PANIC:", "FATAL:", "fatal:", "ERROR:", "error:",
+	} {
 		for _, line := range slices.Backward(lines) {
 			if strings.Contains(line, mark) && !strings.Contains(line, "the database system is") {
 				return strings.TrimSpace(line)

@@ -36,5 +36,13 @@ func (s *server) tool(ctx context.Context, env []string, program string, argumen
 	return output.String(), nil
 }
 
+// copying is what programs that copy data are told besides.
+func (h *Host) copying(arguments ...string) []string {
+	if h.options.unsynced {
+		return append(arguments, "--no-sync")
+	}
+	return arguments
+}
+
 // program is the path of one of PostgreSQL's.
 func (h *Host) program(name string) string { return filepath.Join(h.bin, name) }

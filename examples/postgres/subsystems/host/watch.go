@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,13 +70,16 @@ func (w *watch) hangUp() {
 
 // round asks once, and reports.
 func (w *watch) round(ctx context.Context) {
-	asked := time.Now()
+	asked, planned := time.Now(), w.server.plans()
 	err := w.ask(ctx)
 	if ctx.Err() != nil {
 		return
 	}
 	h := &w.health
-	h.Address, h.Planned, h.Fenced, h.Problem = w.server.address(), w.server.plans(), w.server.fenced(), ""
+	h.Address, h.Planned, h.Fenced, h.Problem = w.server.address(), cmp.Or(w.server.plans(), planned), w.server.fenced(), ""
+	if err == nil {
+		h.Planned = w.server.plans() // what was planned is over, or has not begun
+	}
 	if err == nil {
 		h.Answered, h.Answering = asked, true
 	} else {

@@ -1,0 +1,115 @@
+package setpointtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/decide"
+	"github.com/setpointhq/setpoint/lifecycle"
+	"github.com/setpointhq/setpoint/resource"
+)
+
+// End is how a case ended, hours after its faults were over, and the way there: what an author's property is about. In keys and requests the object is called "it".
+type End struct {
+	// Object is its last form; Gone says that it was deleted.
+	Object *resource.Object
+	Gone   bool
+	// Path are the transitions, in order.
+	Path []Move
+	// Runs are the actions that ended, in order.
+	Runs []resource.ActionEnd
+	// Refused are the signals that the table forbade when they were to be raised, Standing those that stand now.
+	Refused, Standing []lifecycle.SignalName
+	// Calls are those that reached an adapter for the object, in order.
+	Calls []Made
+	// Effects is what there is for the object outside: the request by adapter and natural key, in the adapters that can tell ([Outside]).
+	Effects map[command.AdapterName]map[string]json.RawMessage
+}
+
+// Move is a transition.
+type Move struct {
+	From, To lifecycle.State
+	Reason   string
+}
+
+// Made is a call as an adapter got it.
+type Made struct {
+	Adapter command.AdapterName
+	Key     string
+	// Request is nil when absence was asked for.
+	Request json.RawMessage
+	// Result is what a case injected, "" for the usual answer, whose outcome is Outcome.
+	Result  Result
+	Outcome command.Outcome
+	// Changed reports whether something outside was another after the call, in adapters that can tell.
+	Changed bool
+	// Boundary counts the commits of the driver before the call; see [Order].
+	Boundary int
+	// Action is the one under way, and Undo says that it was being undone.
+	Action decide.ActionName
+	Undo   bool
+
+	nth    int
+	before string
+	slot   command.Slot
+}
+
+// Outside is an adapter, or what is behind it, that can tell what there is outside. [Subsystem] is one.
+type Outside interface {
+	// Effects is what is there now: the request by natural key.
+	Effects() map[string]json.RawMessage
+	// Ledger is every effect there ever was, in order.
+	Ledger() []LedgerEntry
+}
+
+// Status decodes the object's status.
+func (e *End) Status(into any) error {
+	if len(e.Object.Status) == 0 {
+		return nil
+	}
+	return json.Unmarshal(e.Object.Status, into)
+}
+
+// Ended lists how the runs of an action ended.
+func (e *End) Ended(name decide.ActionName) (outcomes []resource.ActionOutcome) {
+	for _, r := range e.Runs {
+		if r.Name == string(name) {
+			outcomes = append(outcomes, r.Outcome)
+		}
+	}
+	return outcomes
+}
+
+// Changes lists the calls that changed something outside, in order.
+func (e *End) Changes() []Made {
+	return slices.DeleteFunc(slices.Clone(e.Calls), func(m Made) bool { return !m.Changed })
+}
+
+// digest is everything that a slip could change and that does not depend on the order of what is at the same time.
+func (e *End) digest() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "state %s gone %t refused %v standing %v\n", e.Object.State, e.Gone, e.Refused, e.Standing)
+	if a := e.Object.Action; a != nil {
+		fmt.Fprintf(&b, "halted %s %s %s\n", a.Name, a.Phase, a.Halt)
+	}
+	fmt.Fprintf(&b, "status %s\n", e.Object.Status)
+	for _, m := range e.Path {
+		fmt.Fprintf(&b, "%s to %s: %s\n", m.From, m.To, m.Reason)
+	}
+	for _, r := range e.Runs {
+		fmt.Fprintf(&b, "%s %s\n", r.Name, r.Outcome)
+	}
+	for _, m := range e.Changes() {
+		fmt.Fprintf(&b, "%s %s is made %s\n", m.Adapter, m.Key, m.Request)
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Effects)) {
+		for _, key := range slices.Sorted(maps.Keys(e.Effects[name])) {
+			fmt.Fprintf(&b, "%s has %s: %s\n", name, key, e.Effects[name][key])
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,142 @@
+package setpointtest
+
+import (
+	"context"
+	"hash/fnv"
+	"slices"
+	"time"
+
+	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/decide"
+	"github.com/setpointhq/setpoint/resource"
+)
+
+// injector stands before an adapter, makes calls end as the cases say, and writes down all.
+type injector struct {
+	command.Adapter
+	name    command.AdapterName
+	witness *witness
+}
+
+// inject puts the injector before an adapter, keeping what else it can do.
+func (w *witness) inject(name command.AdapterName, a command.Adapter) command.Adapter {
+	base := &injector{a, name, w}
+	l, looks := a.(command.LookUp)
+	o, observes := a.(command.Observer)
+	switch {
+	case looks && observes:
+		return struct {
+			*injector
+			asking
+			command.Observer
+		}{base, asking{l}, o}
+	case looks:
+		return struct {
+			*injector
+			asking
+		}{base, asking{l}}
+	case observes:
+		return struct {
+			*injector
+			command.Observer
+		}{base, o}
+	}
+	return base
+}
+
+// awayFor is how long a destination stays away: all faults are over by then.
+const awayFor = time.Hour
+
+// Do makes one call, after a while that tells it apart from the others of its object, so that their order is always the same.
+func (i *injector) Do(ctx context.Context, call command.Call) command.Result {
+	s := i.witness.owner(call.Object)
+	if s == nil {
+		return i.Adapter.Do(ctx, call)
+	}
+	m, result := i.begin(s, call)
+	timer := time.NewTimer(i.latency(&m))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return command.Result{Outcome: command.OutcomeUnknown, Message: "the plane has ended"}
+	}
+	m.before = i.witness.content(i.name, call.Key)
+	r := i.call(ctx, call, result)
+	m.Outcome, m.Changed = r.Outcome, m.before != i.witness.content(i.name, call.Key)
+	i.witness.mu.Lock()
+	defer i.witness.mu.Unlock()
+	s.calls = append(s.calls, m)
+	return r
+}
+
+// begin counts a call, and finds out how it is to end.
+func (i *injector) begin(s *subject, call command.Call) (m Made, result Result) {
+	i.witness.mu.Lock()
+	defer i.witness.mu.Unlock()
+	slot := command.Slot{Adapter: i.name, Key: call.Key}
+	s.made[slot]++
+	s.tokens[call.Token] = true
+	m = Made{
+		Adapter: i.name, Key: s.plain(call.Key), Request: s.plainJSON(call.Request), Boundary: s.written(), nth: s.made[slot], slot: slot,
+	}
+	if o := s.latest(); o != nil && o.Action != nil {
+		m.Action, m.Undo = decide.ActionName(o.Action.Name), undoes(o.Action, call.Key)
+	}
+	for _, x := range s.Results {
+		if x.Adapter == i.name && x.Key == m.Key && x.Nth == m.nth {
+			m.Result = x.Result
+		}
+	}
+	if m.Result == ResultAway && s.away[slot].IsZero() {
+		s.away[slot] = time.Now().Add(awayFor)
+	}
+	if time.Now().Before(s.away[slot]) {
+		m.Result = ResultAway
+	}
+	return m, m.Result
+}
+
+// undoes reports whether an action is undoing the step with a key.
+func undoes(a *resource.Action, key string) bool {
+	return slices.ContainsFunc(a.Steps, func(s resource.ActionStep) bool { return s.Key == key && s.Phase == resource.StepUndoing })
+}
+
+// latency is between 10 and 500 ms.
+func (i *injector) latency(m *Made) time.Duration {
+	h := fnv.New32a()
+	for _, part := range []string{string(m.Adapter), m.Key, string(rune(m.nth))} {
+		if _, err := h.Write([]byte(part)); err != nil {
+			panic(err) // a hash never fails
+		}
+	}
+	return 10*time.Millisecond + time.Duration(h.Sum32()%490_000)*time.Microsecond
+}
+
+// call makes the call end as the case says.
+func (i *injector) call(ctx context.Context, call command.Call, result Result) command.Result {
+	const injected = "injected: "
+	message := injected + string(result)
+	switch result {
+	case ResultRefused:
+		return command.Result{Outcome: command.OutcomeRefused, Class: command.Terminal, Message: message}
+	case ResultBusy, ResultAway:
+		return command.Result{Outcome: command.OutcomeRefused, Class: command.Retry, Message: message}
+	case ResultThrottled:
+		return command.Result{Outcome: command.OutcomeRefused, Class: command.Throttled, Message: message, RetryAfter: time.Minute}
+	case ResultStale:
+		return command.Result{Outcome: command.OutcomeRefused, Class: command.Stale, Message: message}
+	case ResultLost:
+		return command.Result{Outcome: command.OutcomeUnknown, Message: message}
+	case ResultAccepted:
+		return command.Result{Outcome: command.OutcomeAccepted, Handle: "work", RetryAfter: 30 * time.Second}
+	}
+	r := i.Adapter.Do(ctx, call)
+	switch result {
+	case ResultHalfWay:
+		return command.Result{Outcome: command.OutcomeFailed, Class: command.Retry, Message: message}
+	case ResultUnanswered:
+		return command.Result{Outcome: command.OutcomeUnknown, Message: message}
+	}
+	return r
+}

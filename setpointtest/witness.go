@@ -1,0 +1,349 @@
+package setpointtest
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/decide"
+	"github.com/setpointhq/setpoint/lifecycle"
+	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/store"
+)
+
+// witness stands between a plane and its database, sees every commit, and makes the orders of the cases part of them. It belongs to one trial, and
+// outlives its planes.
+type witness struct {
+	program *program
+	died    chan struct{} // has an entry when a plane was ended
+	outside map[command.AdapterName]Outside
+
+	mu       sync.Mutex
+	tap      *tap
+	subjects map[resource.Key]*subject
+	byName   map[resource.Name]*subject
+	raised   map[store.SignalID]*subject
+	closing  resource.Revision // the first commit of the last plane, whose commits change nothing when all is well
+}
+
+// subject is the object of a case.
+type subject struct {
+	Case
+	key     resource.Key
+	uid     resource.UID
+	entries []entry
+	calls   []Made
+	made    map[command.Slot]int // how many calls there were, by adapter and key
+	away    map[command.Slot]time.Time
+	tokens  map[command.Token]bool
+	signals map[store.SignalID]*seenSignal
+	guards  map[decide.GuardName]bool
+	refused []lifecycle.SignalName
+	crashed map[int]bool // by order
+	wild    bool         // it was written more often than a case can be worth
+}
+
+// entry is one commit that was about a subject.
+type entry struct {
+	revision, seen resource.Revision
+	at             time.Time
+	byDriver       bool
+	cause          string
+	// object is as it was written, nil when it was not; gone is the final state that it reached.
+	object   *resource.Object
+	gone     lifecycle.State
+	reason   string
+	consumed []store.SignalID
+	// guards are the answers to the guards of the table since the commit before.
+	guards map[decide.GuardName]bool
+	// left is what was there outside, by step, when an action ended.
+	left map[string]string
+	// trespass is what the driver was refused to do.
+	trespass string
+}
+
+// seenSignal is a signal as the witness knows it.
+type seenSignal struct {
+	store.Signal
+	consumed resource.Revision // 0 while it stands
+}
+
+// mostCommits is how often a subject may be written.
+const mostCommits = 400
+
+func newWitness(p *program) *witness {
+	return &witness{
+		program: p, died: make(chan struct{}, 1), outside: map[command.AdapterName]Outside{},
+		subjects: map[resource.Key]*subject{}, byName: map[resource.Name]*subject{}, raised: map[store.SignalID]*subject{},
+	}
+}
+
+// witnessed is a database with the witness before it.
+type witnessed struct {
+	store.Store
+	*witness
+}
+
+// Commit makes a commit with what the cases order, and notes it.
+func (w witnessed) Commit(ctx context.Context, tx store.Transaction) (store.Receipt, error) {
+	own := len(tx.Raise)
+	s, at := w.subject(&tx)
+	if s != nil {
+		if !w.twist(s, &tx, at) {
+			return store.Receipt{}, &store.CommitError{Err: store.ErrClosed}
+		}
+		if s.wild {
+			return store.Receipt{}, &store.CommitError{Err: store.ErrRule, Key: s.key, Detail: "it is written without end"}
+		}
+	}
+	var left map[string]string
+	if s != nil {
+		left = w.left(s, tx.Objects[at].Object)
+	}
+	r, err := w.Store.Commit(ctx, tx)
+	if err != nil {
+		return r, err
+	}
+	w.note(s, at, &tx, r, left)
+	r.Signals = r.Signals[:min(own, len(r.Signals))]
+	return r, nil
+}
+
+// Close must not be that of both embedded.
+func (w witnessed) Close() error { return w.Store.Close() }
+
+// subject is the one whose driver makes a commit that writes it, and where in the transaction.
+func (w *witness) subject(tx *store.Transaction) (*subject, int) {
+	if tx.Writer.Name != w.program.writer {
+		return nil, -1
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, o := range tx.Objects {
+		if o.Object != nil {
+			if s := w.subjects[o.Object.Key]; s != nil && o.Object.Key == tx.Writer.Object {
+				return s, i
+			}
+		}
+	}
+	return nil, -1
+}
+
+// written counts the commits of the driver that wrote the object.
+func (s *subject) written() (n int) {
+	for i := range s.entries {
+		if s.entries[i].byDriver && s.entries[i].object != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// twist makes the orders for a boundary part of the commit before it. It reports false when the plane dies instead.
+func (w *witness) twist(s *subject, tx *store.Transaction, at int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := s.written() + 1
+	if n > mostCommits {
+		s.wild = true
+	}
+	for i, o := range s.Orders {
+		if o.What == OrderCrashBefore && o.After == n-1 && !s.crashed[i] {
+			s.crashed[i] = true
+			w.kill()
+			return false
+		}
+	}
+	tx.Objects, tx.Raise = slices.Clone(tx.Objects), slices.Clone(tx.Raise)
+	for _, o := range s.Orders {
+		if o.After == n {
+			w.order(s, o, tx, at)
+		}
+	}
+	return true
+}
+
+// kill ends the plane; w.mu is held.
+func (w *witness) kill() {
+	w.tap.kill()
+	select {
+	case w.died <- struct{}{}:
+	default:
+	}
+}
+
+// order makes one order part of a commit; w.mu is held.
+func (w *witness) order(s *subject, o Order, tx *store.Transaction, at int) {
+	object := tx.Objects[at].Object
+	leaving := object.Deleting() && len(object.Finalizers) == 0
+	switch {
+	case leaving:
+	case o.What == OrderDelete && !object.Deleting():
+		next := object.Clone()
+		next.Deleted, next.Generation = now(), object.Generation+1
+		tx.Objects[at].Object = next
+	case o.What == OrderRaise:
+		if signal, ok := w.signal(s, o.Signal, object, tx); ok {
+			tx.Raise = append(tx.Raise, signal)
+		}
+	}
+}
+
+// signal makes a signal, unless the table forbids it beside those that will stand.
+func (w *witness) signal(s *subject, name lifecycle.SignalName, object *resource.Object, tx *store.Transaction) (store.Signal, bool) {
+	names := []lifecycle.SignalName{name}
+	for id, have := range s.signals {
+		if have.consumed == 0 && !slices.Contains(tx.Consume, id) {
+			names = append(names, have.Name)
+		}
+	}
+	for _, have := range tx.Raise {
+		if have.UID == s.uid {
+			names = append(names, have.Name)
+		}
+	}
+	def := w.program.def
+	if _, forbidden := decide.Forbidden(def.Lifecycle, def.Decisions, object.State, names); forbidden && !general(name) {
+		s.refused = append(s.refused, name)
+		return store.Signal{}, false
+	}
+	signal := store.Signal{Object: s.key, UID: s.uid, Name: name, By: "api:fuzz", At: now(), Why: "the case says so"}
+	if w.program.payload != nil && !general(name) {
+		signal.Payload = w.program.payload(s.Case, name)
+	}
+	return signal, true
+}
+
+func general(name lifecycle.SignalName) bool { return slices.Contains(decide.General(), name) }
+
+// left is what there is outside for the steps of an action that a commit ends.
+func (w *witness) left(s *subject, next *resource.Object) map[string]string {
+	w.mu.Lock()
+	was := s.latest()
+	w.mu.Unlock()
+	if was == nil || was.Action == nil || next.Action != nil && next.Action.Run == was.Action.Run {
+		return nil
+	}
+	left := map[string]string{}
+	for _, step := range was.Action.Steps {
+		if step.Key != "" {
+			left[step.Name] = w.content(command.AdapterName(step.Adapter), step.Key)
+		}
+	}
+	return left
+}
+
+// latest is the newest form of the object.
+func (s *subject) latest() *resource.Object {
+	for i := len(s.entries) - 1; i >= 0; i-- {
+		if o := s.entries[i].object; o != nil {
+			return o
+		}
+	}
+	return nil
+}
+
+// note records a commit that was made.
+func (w *witness) note(s *subject, at int, tx *store.Transaction, r store.Receipt, left map[string]string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	about := map[*subject]*entry{}
+	of := func(s *subject) *entry {
+		if about[s] == nil {
+			about[s] = &entry{
+				revision: r.Revision, seen: tx.Cause.Revision, at: now(), cause: tx.Cause.Text, byDriver: tx.Writer.Name == w.program.writer && tx.Writer.Object == s.key,
+			}
+		}
+		return about[s]
+	}
+	for i, o := range tx.Objects {
+		if o.Object == nil {
+			continue
+		}
+		if s := w.subjects[o.Object.Key]; s != nil {
+			e := of(s)
+			e.object, e.reason = o.Object, o.Reason
+			if o.Object.Deleting() && len(o.Object.Finalizers) == 0 {
+				e.gone = o.Gone
+			}
+			if i == at {
+				e.guards, s.guards = s.guards, map[decide.GuardName]bool{}
+				e.left = left
+			}
+		}
+	}
+	for i, signal := range tx.Raise {
+		if s := w.subjects[signal.Object]; s != nil && i < len(r.Signals) {
+			signal.ID, signal.Revision = r.Signals[i], r.Revision
+			s.signals[signal.ID] = &seenSignal{Signal: signal}
+			w.raised[signal.ID] = s
+			of(s)
+		}
+	}
+	for _, id := range tx.Consume {
+		if s := w.raised[id]; s != nil {
+			of(s).consumed = append(of(s).consumed, id)
+			s.signals[id].consumed = r.Revision
+		}
+	}
+	for _, event := range tx.Events {
+		if s := w.subjects[event.Object]; s != nil && event.Reason == "TransitionRefused" {
+			of(s).trespass = event.Message
+		}
+	}
+	for s, e := range about {
+		s.entries = append(s.entries, *e)
+		w.crash(s, e)
+	}
+}
+
+// crash ends the plane after a commit for which that is ordered; w.mu is held.
+func (w *witness) crash(s *subject, e *entry) {
+	if !e.byDriver || e.object == nil {
+		return
+	}
+	n := s.written()
+	for i, o := range s.Orders {
+		if o.What == OrderCrash && o.After == n && !s.crashed[i] {
+			s.crashed[i] = true
+			w.kill()
+		}
+	}
+}
+
+// answered notes what a guard said.
+func (w *witness) answered(key resource.Key, name decide.GuardName, holds bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s := w.subjects[key]; s != nil {
+		s.guards[name] = holds
+	}
+}
+
+// owner is the subject that an object belongs to by its name: the subject itself, or what it has made.
+func (w *witness) owner(key resource.Key) *subject {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	name, _, _ := strings.Cut(string(key.Name), ".")
+	return w.byName[resource.Name(name)]
+}
+
+// plain writes what belongs to a subject as if the subject were called "it".
+func (s *subject) plain(text string) string {
+	text = strings.ReplaceAll(text, string(s.key.Name), "it")
+	return strings.ReplaceAll(text, string(s.uid), "uid-of-it")
+}
+
+func (s *subject) plainJSON(text json.RawMessage) json.RawMessage {
+	if text == nil {
+		return nil
+	}
+	return json.RawMessage(s.plain(string(text)))
+}
+
+// now is the time as it is stored.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
