@@ -11,5 +11,5 @@ type Note struct {
 // UpdateNoted is [Plane.Update] with a note, by which whoever comes later can tell that this very write was done: after a crash, for example, that left
 // open whether it was. A write that changes nothing leaves none.
 func (p *Plane) UpdateNoted(ctx context.Context, by string, key Key, change Change, n Note) (*Object, error) {
-	return p.modify(ctx, write{by: by, why: n.Message, note: n}, key, p.accepting(change))
+	return p.update(ctx, write{by: by, why: n.Message, note: n}, key, change)
 }

@@ -65,13 +65,13 @@ func (p *Plane) Create(ctx context.Context, by string, o *Object, dryRun bool) (
 	return stored, err
 }
 
-// Update replaces an object by what change makes of its latest version, and again if another writer came first. Identity, state, generation
-// and what the engine reports are not the writer's: whatever change does to them is ignored. That includes the Ready and Late conditions of a kind with a
+// Update replaces an object by what change makes of its latest version, and again if another writer came first. To change the state is refused, and recorded
+// in the object's history: only the driver moves an object. Identity, generation and what the engine reports are not the writer's: whatever change does to them is ignored. That includes the Ready and Late conditions of a kind with a
 // driver, and, until deletion is asked for, the finalizers of this plane's controllers; on an object that is being deleted an operator may
 // take them away, and answers for what is left outside. A write that changes nothing, or only the spelling of the JSON, keeps the
 // revision. It fails with change's own error, store.ErrNotFound, *resource.Invalid, or *store.CommitError.
 func (p *Plane) Update(ctx context.Context, by string, key Key, change Change, dryRun bool) (*Object, error) {
-	return p.modify(ctx, write{by: by, why: "write", dryRun: dryRun}, key, p.accepting(change))
+	return p.update(ctx, write{by: by, why: "write", dryRun: dryRun}, key, change)
 }
 
 // accepting is a change by a writer from outside, with what is not the writer's as it was.
@@ -80,6 +80,9 @@ func (p *Plane) accepting(change Change) func(*Definition, *Object) (*Object, er
 		next, err := change(have)
 		if err != nil || next == have {
 			return have, err
+		}
+		if next.State != have.State {
+			return nil, resource.StateRefused(have.Key, have.State, next.State)
 		}
 		return p.accept(def, have, next), nil
 	}

@@ -99,6 +99,7 @@ func TestCreate(t *testing.T) {
 		o.Status, o.Observed = json.RawMessage(`{"lit":true}`), 3
 		o.Conditions = []resource.Condition{{Type: resource.Ready, Status: resource.True, Reason: "Forged"}}
 		o.Waits, o.Needs = []resource.Wait{{Controller: "x", Code: "Y"}}, []string{"z"}
+		o.Action, o.Last, o.Signals = &resource.Action{Name: "Forged"}, &resource.ActionEnd{Name: "Forged"}, []resource.StandingSignal{{Name: "Forged"}}
 
 		dry, err := w.Plane.Create(ctx, "api:t", o, true)
 		if _, there := w.Plane.View().Get(o.Key); err != nil || there || dry.Revision != 0 {
@@ -109,7 +110,7 @@ func TestCreate(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got.State != "Off" || got.Generation != 1 || got.Revision == 0 || got.Revision == 9 || got.Deleting() || got.Ready() || got.Observed != 0 ||
-			len(got.Status)+len(got.Conditions)+len(got.Waits)+len(got.Needs) > 0 || got.UID == "of the client" {
+			len(got.Status)+len(got.Conditions)+len(got.Waits)+len(got.Needs)+len(got.Signals) > 0 || got.Action != nil || got.Last != nil || got.UID == "of the client" {
 			t.Errorf("created %+v status %s: what the engine says was taken from the client", got.Meta, got.Status)
 		}
 		if !slices.Equal(got.Finalizers, []resource.Finalizer{"lamp"}) {
@@ -151,9 +152,10 @@ func TestUpdateTakesWhatIsTheWriters(t *testing.T) {
 		{"nothing", "no write at all", lamps.Definition, func(*setpoint.Object) {}, false, nil},
 		{"status", "sensors report through the same door", lamps.Definition, func(o *setpoint.Object) { o.Status = json.RawMessage(`{"lit":false}`) }, true,
 			func(a, b *setpoint.Object) bool { return b.Generation == a.Generation }},
-		{"what the engine says", "identity, state and reports are ignored", lamps.Definition, func(o *setpoint.Object) {
-			o.UID, o.Generation, o.State, o.StateSince, o.Created = "forged", 99, "Off", time.Now(), time.Now()
+		{"what the engine says", "identity and reports are ignored", lamps.Definition, func(o *setpoint.Object) {
+			o.UID, o.Generation, o.StateSince, o.Created = "forged", 99, time.Now(), time.Now()
 			o.Deleted, o.Observed, o.Waits, o.Needs = time.Now(), 99, []resource.Wait{{Controller: "x", Code: "Y"}}, []string{"z"}
+			o.Action, o.Last, o.Signals = &resource.Action{Name: "Forged", Phase: resource.ActionRunning}, &resource.ActionEnd{Name: "Forged"}, []resource.StandingSignal{{Name: "Forged"}}
 		}, false, nil},
 		{"Ready of a driven kind", "it follows from the driver's outcome", lamps.Definition, func(o *setpoint.Object) {
 			o.Conditions = []resource.Condition{{Type: resource.Ready, Status: resource.False, Reason: "Forged"}}
@@ -193,6 +195,50 @@ func TestUpdateTakesWhatIsTheWriters(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestOnlyTheDriverMovesAnObject: a write of the state by anybody else is refused in words, stays refused when only judged, and is on record when it was meant.
+func TestOnlyTheDriverMovesAnObject(t *testing.T) {
+	writes(t, func(ctx context.Context, w *setpointtest.World) {
+		o := settled(t, w, lamps.Definition, "a")
+		off := edit(func(o *setpoint.Object) { o.State, o.Labels = "Off", map[string]string{"room": "hall"} })
+		for _, attempt := range []struct {
+			reason string
+			write  func() (*setpoint.Object, error)
+			tried  int
+		}{
+			{"who asks what would happen has done nothing", func() (*setpoint.Object, error) { return w.Plane.Update(ctx, "api:ada", o.Key, off, true) }, 0},
+			{"a write that also sets a label", func() (*setpoint.Object, error) { return w.Plane.Update(ctx, "api:ada", o.Key, off, false) }, 1},
+			{"a write with a note", func() (*setpoint.Object, error) {
+				return w.Plane.UpdateNoted(ctx, "api:ada", o.Key, off, setpoint.Note{Reason: "Forced", Message: "by hand"})
+			}, 2},
+		} {
+			_, err := attempt.write()
+			want := "Lamp.test.example/default/a is not valid: status.state: only the driver of the kind moves an object, and this one stays On, not Off: raise a signal"
+			if err == nil || err.Error() != want {
+				t.Errorf("%s: got %v, want %q", attempt.reason, err, want)
+			}
+			if now, _ := w.Plane.View().Get(o.Key); now.State != "On" || now.Revision != o.Revision {
+				t.Errorf("%s: the object is %s at revision %d, want it as it was", attempt.reason, now.State, now.Revision)
+			}
+			entries, err := w.Plane.History(ctx, store.HistoryQuery{Key: o.Key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tried := 0
+			for _, e := range entries {
+				if e.Type == store.EntryEvent && e.Reason == setpoint.StateWriteRefused && e.Writer.Name == "api:ada" && e.Message == want {
+					tried++
+				}
+			}
+			if tried != attempt.tried {
+				t.Errorf("%s: the history has %d refusals, want %d: %+v", attempt.reason, tried, attempt.tried, entries)
+			}
+		}
+		if err := w.Plane.Warn(ctx, "api:ada", lamps.Key("default", "none"), "X", "y"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("a warning about nothing gave %v", err)
+		}
+	})
 }
 
 func TestUpdateFailsInWords(t *testing.T) {

@@ -5,13 +5,13 @@
 //	pager, err := alert.NewAlertmanager(alert.AlertmanagerOptions{URL: "http://alertmanager:9093", Plane: "edge"})
 //	chat, err := alert.NewWebhook(alert.WebhookOptions{URL: "https://chat.example/hook", Plane: "edge", Key: key})
 //	n := alert.New(alert.Options{Senders: []*alert.Sender{pager, chat}})
-//	go func() { ended <- n.Run(ctx) }()
+//	go func() { ended <- n.Run(ctx) }()            // tells
+//	go func() { ended <- n.Watch(ctx, plane) }()   // is told
 //
-//	n.Observe(object, table)   // every object once, and every change of one
-//	n.Forget(key)              // the object is gone
-//
-// [Judge] finds what an object itself says: it is in an unstable or unhealthy state for longer than the budget of that state, or a controller has given
-// up. What else is worth telling is said with [Notifier.Set] and [Notifier.Remove], under a [Source] of its own.
+// [Notifier.Watch] calls [Notifier.Observe] for every object once and for every change of one, and [Notifier.Forget] when it is gone; who has objects but no plane
+// calls them. [Judge] finds what an object itself says: its action stands still until an operator decides, a controller has given up, or it is in an unstable or
+// unhealthy state for longer than the budget of that state. What else is worth telling is said with [Notifier.Set] and [Notifier.Remove], under a [Source]
+// of its own.
 //
 // # Model
 //

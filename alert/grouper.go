@@ -115,6 +115,20 @@ func (g *Grouper) Forget(object resource.Key) {
 // Len is the number of objects in trouble.
 func (g *Grouper) Len() int { return len(g.objects) }
 
+// Firing counts the groups that somebody is in, by their severities; each severity has a count. It looks at every group, and at no trouble.
+func (g *Grouper) Firing() map[Severity]int {
+	counts := map[Severity]int{}
+	for _, s := range severities {
+		counts[s] = 0
+	}
+	for _, group := range g.groups {
+		if len(group.members) > 0 {
+			counts[group.severity()]++
+		}
+	}
+	return counts
+}
+
 // Groups lists the groups that somebody is in, by key. It looks at every trouble once.
 func (g *Grouper) Groups() []Group {
 	var all []Group

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -69,7 +71,7 @@ func (n *Notifier) Observe(o *resource.Object, table lifecycle.Table) error {
 	t, troubled := Judge(o, table)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, source := range []Source{Budget, Failure} {
+	for _, source := range judged {
 		if !troubled || source != t.Source {
 			n.grouper.Remove(o.Key, source)
 		}
@@ -86,6 +88,23 @@ func (n *Notifier) Groups() []Group {
 	defer n.mu.Unlock()
 	return n.grouper.Groups()
 }
+
+// Firing is [Grouper.Firing].
+func (n *Notifier) Firing() map[Severity]int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.grouper.Firing()
+}
+
+// Objects lists the objects that are in trouble, in no order.
+func (n *Notifier) Objects() []resource.Key {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Collect(maps.Keys(n.grouper.objects))
+}
+
+// Senders are those that the notifier was made with.
+func (n *Notifier) Senders() []*Sender { return slices.Clone(n.senders) }
 
 // Run tells the senders what is worth telling until ctx ends; then it tells them what has happened since, and waits until each has delivered it or used up its grace
 // period. It returns nil, or what the senders say.

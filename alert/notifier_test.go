@@ -106,6 +106,13 @@ func TestJudge(t *testing.T) {
 			o.Waits = []resource.Wait{{Controller: "other", Code: "Busy", Class: "Retry"}, {Controller: "devices", Code: "NoCapacity", Message: "none left", Class: class, Since: epoch}}
 		}
 	}
+	halts := func(halt resource.ActionHalt) func(*resource.Object) {
+		return func(o *resource.Object) {
+			waits("Terminal")(o)
+			o.Action = &resource.Action{Name: "promote", Halt: halt, Halted: "the fence was refused", Message: "no time", Since: epoch.Add(-time.Minute),
+				Steps: []resource.ActionStep{{Name: "fence", Since: epoch}, {Name: "switch", Since: epoch.Add(-time.Second)}}}
+		}
+	}
 	because := func(reason string) func(*resource.Object) {
 		return func(o *resource.Object) {
 			late(o)
@@ -126,6 +133,13 @@ func TestJudge(t *testing.T) {
 		{"it is known what it waits for", object("Provisioning", because("NoAddress")), "Budget NoAddress critical too long: the pool is empty"},
 		{"a reason that is no code makes no group", object("Provisioning", because("no address for d1")), "Budget BudgetExceeded critical too long: the pool is empty"},
 		{"a controller has given up", object("Provisioning", waits("Terminal")), "Failure NoCapacity critical devices: none left"},
+		{"a command whose repetitions are over", object("Provisioning", func(o *resource.Object) {
+			o.Waits = []resource.Wait{{Controller: "devices", Code: "Exhausted", Message: "no answer", Class: "Ambiguous", Since: epoch}}
+		}), "Failure Exhausted critical devices: no answer"},
+		{"an action that cannot go on goes before everything", object("Draining", halts(resource.HaltStuck)), "Halt ActionStuck critical promote: the fence was refused"},
+		{"one whose steps have changed too", object("Draining", halts(resource.HaltParked)), "Halt ActionParked critical promote: the fence was refused"},
+		{"a pause is an operator's own", object("Provisioning", halts(resource.HaltPaused)), "Failure NoCapacity critical devices: none left"},
+		{"and one that moves is none", object("Draining", halts("")), "Failure NoCapacity warning devices: none left"},
 		{"a controller that tries again has not", object("Provisioning", waits("Retry")), "Budget BudgetExceeded critical too long"},
 	} {
 		got := ""

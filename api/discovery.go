@@ -153,8 +153,11 @@ var subresources = []struct {
 	own        bool // the kind is one of Setpoint's
 	verbs      []string
 }{
+	{"actions", "ActionReport", true, []string{"get"}},
+	{"availability", "AvailabilityReport", true, []string{"get"}},
 	{"history", "HistoryList", true, []string{"get"}},
-	{"signal", "Signal", true, []string{"create"}},
+	{"signal", "Signal", true, []string{"create", "get"}},
+	{"signals", "SignalList", true, []string{"get"}},
 	{"status", "", false, []string{"get", "patch", "update"}},
 	{"why", "Explanation", true, []string{"get"}},
 }

@@ -11,7 +11,11 @@
 //	      …/status             the reported part, written apart from the rest
 //	      …/why                why the object is not at its setpoint, as the plane explains it
 //	      …/history            what happened to it, oldest first; ?limit= the newest so many, ?uid= without former namesakes
-//	      …/signal             POST {"name": "NeedsRestart", "payload": …}: answered with the signal's ID
+//	      …/signal             POST {"name": "NeedsRestart", "payload": …, "why": …, "dedupe": …, "forSeconds": …}: {"id": …, "fresh": true}, or 422 with
+//	                           the reason; GET, also as …/signals, lists those that stand
+//	      …/actions            the action under way with its steps, and the last one. Nothing can be written here: signals lead to actions
+//	      …/availability       how much of a period it was in a healthy state, its outages, and the worst windows; ?window=720h, or ?from= and ?to=. Of all objects
+//	                           of a collection with "-" for the name, which no object can have: ?by=namespace puts them together
 //	/api/v1/namespaces         the namespaces in use, and "default": they need not be created
 //	/version /openapi/v3       for tools
 //	/livez /readyz /healthz    for supervisors: 200, or 503 with the reason; never refused, never queued

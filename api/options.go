@@ -48,7 +48,7 @@ type Access struct {
 	Namespace resource.Namespace
 	// Name is empty for requests about a collection.
 	Name resource.Name
-	// Subresource is "", "status", "signal", "why" or "history".
+	// Subresource is "", "status", "signal", "signals", "actions", "availability", "why" or "history".
 	Subresource string
 }
 

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
@@ -15,8 +16,9 @@ var (
 	// ErrPrecondition: the object is not the one, or not at the revision, that a delete was to be about. Wrap it in a sentence that
 	// says which: clients are shown it.
 	ErrPrecondition = errors.New("precondition failed")
-	// ErrUnknownSignal: the kind has no signal of that name.
-	ErrUnknownSignal = errors.New("no such signal")
+	// ErrSignal: [Plane.Signal] refuses the signal: the kind does not know it, or forbids it beside those that stand. Wrap it in a sentence that says
+	// why: clients are shown it.
+	ErrSignal = errors.New("signal refused")
 )
 
 // Plane is what the handler serves. The root package implements it; this package knows no other part of the engine.
@@ -28,7 +30,7 @@ var (
 //
 // # Writes
 //
-// Create, Update and Delete fill in defaults, admit and commit, in one transaction each. Their errors are *[resource.Invalid],
+// Update refuses a change of the state, by [resource.StateRefused], and records that it was tried. Create, Update and Delete fill in defaults, admit and commit, in one transaction each. Their errors are *[resource.Invalid],
 // *[resource.Malformed], *[store.CommitError] (or the sentinel errors of the store), [ErrExists] and [ErrPrecondition]. A dry run does all of it
 // except the commit. The argument by is the name of the user.
 //
@@ -53,8 +55,13 @@ type Plane interface {
 	// Delete asks for the deletion of an object. It returns the last form and true when the object is gone, and the object as it is now
 	// and false when a finalizer still holds it. Deleting once more is no error.
 	Delete(ctx context.Context, by string, key resource.Key, d DeleteOptions) (o *resource.Object, removed bool, err error)
-	// Signal raises a signal. payload is JSON, or nil.
-	Signal(ctx context.Context, by string, key resource.Key, name lifecycle.SignalName, payload []byte) (store.SignalID, error)
+	// Signal raises a signal. fresh is false when one stands that has its name and its Dedupe, whose identity is then returned. The errors are [ErrSignal],
+	// [store.ErrNotFound] and those of a commit.
+	Signal(ctx context.Context, by string, key resource.Key, s Signal) (id store.SignalID, fresh bool, err error)
+	// Signals returns an object and the signals that stand on it, oldest first, as of one moment.
+	Signals(key resource.Key) (o *resource.Object, standing []store.Signal, found bool)
+	// Warn records a warning in the history of an object.
+	Warn(ctx context.Context, by string, key resource.Key, reason, message string) error
 
 	// Explain says why an object is not at its setpoint, as a value that encodes as a JSON object.
 	Explain(key resource.Key) (explanation any, found bool)
@@ -63,6 +70,18 @@ type Plane interface {
 	// Live fails when the process should be restarted, Ready when it cannot serve now. The errors are shown to whoever probes.
 	Live() error
 	Ready() error
+}
+
+// Signal is a signal that a client asks for. Only Name is required.
+type Signal struct {
+	Name lifecycle.SignalName
+	// Payload is JSON or nil, Why a sentence for people.
+	Payload []byte
+	Why     string
+	// Dedupe makes the request one that can be repeated: while a signal of this name and Dedupe stands, another is not raised.
+	Dedupe string
+	// For is how long the signal means something, 0 for ever.
+	For time.Duration
 }
 
 // Change computes a new form of an object from the present one. It must be pure, and must not alter its argument.

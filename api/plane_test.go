@@ -196,21 +196,52 @@ func (p *plane) Delete(ctx context.Context, by string, key resource.Key, o api.D
 	return last, len(last.Finalizers) == 0, nil
 }
 
-func (p *plane) Signal(ctx context.Context, by string, key resource.Key, name lifecycle.SignalName, payload []byte) (store.SignalID, error) {
-	if name == "NeedsNothing" {
-		return 0, fmt.Errorf("%s: %w: %s", key.Kind, api.ErrUnknownSignal, name)
+func (p *plane) Signal(ctx context.Context, by string, key resource.Key, s api.Signal) (store.SignalID, bool, error) {
+	o, standing, ok := p.Signals(key)
+	switch {
+	case s.Name == "NeedsNothing":
+		return 0, false, fmt.Errorf("%w: %s: %s knows no such signal", api.ErrSignal, s.Name, key.Kind)
+	case !ok:
+		return 0, false, fmt.Errorf("%s: %w", key, store.ErrNotFound)
 	}
+	for _, have := range standing {
+		if s.Dedupe != "" && have.Name == s.Name && have.Dedupe == s.Dedupe {
+			return have.ID, false, nil
+		}
+	}
+	row := store.Signal{Object: key, UID: o.UID, Name: s.Name, Payload: s.Payload, By: by, Why: s.Why, Dedupe: s.Dedupe, At: time.Now()}
+	if s.For > 0 {
+		row.Expires = row.At.Add(s.For)
+	}
+	receipt, err := p.store.Commit(ctx, store.Transaction{Writer: store.Writer{Name: "api:" + by}, Raise: []store.Signal{row}})
+	if err != nil {
+		return 0, false, err
+	}
+	return receipt.Signals[0], true, p.view.WaitFor(ctx, receipt.Revision)
+}
+
+func (p *plane) Signals(key resource.Key) (*resource.Object, []store.Signal, bool) {
+	s := p.view.Snapshot()
+	defer s.Close()
+	o, ok := s.Get(key)
+	if !ok {
+		return nil, nil, false
+	}
+	return o, s.Signals(o.UID), true
+}
+
+func (p *plane) Warn(ctx context.Context, by string, key resource.Key, reason, message string) error {
 	o, ok := p.view.Get(key)
 	if !ok {
-		return 0, fmt.Errorf("%s: %w", key, store.ErrNotFound)
+		return fmt.Errorf("%s: %w", key, store.ErrNotFound)
 	}
-	receipt, err := p.store.Commit(ctx, store.Transaction{Writer: store.Writer{Name: "api:" + by}, Raise: []store.Signal{{
-		Object: key, UID: o.UID, Name: name, Payload: payload, By: by, At: time.Now(),
+	receipt, err := p.store.Commit(ctx, store.Transaction{Writer: store.Writer{Name: "api:" + by}, Events: []store.Event{{
+		Object: key, UID: o.UID, Kind: "Warning", Reason: reason, Message: message,
 	}}})
 	if err != nil {
-		return 0, err
+		return err
 	}
-	return receipt.Signals[0], p.view.WaitFor(ctx, receipt.Revision)
+	return p.view.WaitFor(ctx, receipt.Revision)
 }
 
 func (p *plane) Explain(key resource.Key) (any, bool) {

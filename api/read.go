@@ -194,6 +194,7 @@ func appendList(out []byte, apiVersion, kind string, m listMeta, objects []*reso
 func appendMetadata(out []byte, d *resource.Definition, o *resource.Object) []byte {
 	bare := &resource.Object{Meta: o.Meta}
 	bare.State, bare.StateSince, bare.Observed, bare.Conditions, bare.Waits = "", time.Time{}, 0, nil, nil
+	bare.Action, bare.Last, bare.Signals = nil, nil, nil
 	text := string(resource.AppendJSON(nil, d, bare))
 	at := strings.Index(text, `"metadata":`)
 	out = append(out, `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1",`...)

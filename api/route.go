@@ -113,6 +113,9 @@ func (c *call) group(group string, parts []string) error {
 	if len(rest) > 2 {
 		t.subresource = rest[2]
 	}
+	if t.name == everyName && t.subresource == "availability" {
+		t.name = ""
+	}
 	if t.namespace != "" && !def.Namespaced() || t.name != "" && t.namespace == "" && def.Namespaced() {
 		return errNoPath()
 	}
@@ -163,8 +166,24 @@ func (c *call) verbs() (verbs map[string]verb, known bool) {
 	case "history":
 		get := verb{"get", c.history}
 		return map[string]verb{"GET": get, "HEAD": get}, true
+	case "availability":
+		get := verb{"get", c.availability}
+		if c.target.name == "" {
+			get.name = "list"
+		}
+		return map[string]verb{"GET": get, "HEAD": get}, true
 	case "signal":
-		return map[string]verb{"POST": {"create", c.signal}}, true
+		get := verb{"get", c.signals}
+		return map[string]verb{"GET": get, "HEAD": get, "POST": {"create", c.signal}}, true
+	case "signals":
+		get := verb{"get", c.signals}
+		return map[string]verb{"GET": get, "HEAD": get}, true
+	case "actions":
+		get := verb{"get", c.actions}
+		return map[string]verb{
+			"GET": get, "HEAD": get, "POST": {"create", c.refuseAction}, "PUT": {"update", c.refuseAction},
+			"PATCH": {"patch", c.refuseAction}, "DELETE": {"delete", c.refuseAction},
+		}, true
 	}
 	return nil, false
 }

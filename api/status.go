@@ -73,8 +73,8 @@ func (c *call) statusError(err error) apierrors.APIStatus {
 		return apierrors.NewConflict(t.resource(), name, errModified)
 	case errors.Is(err, store.ErrRule) && errors.As(err, &commit):
 		return apierrors.NewInvalid(t.groupKind(), name, field.ErrorList{field.Forbidden(field.NewPath("status", "state"), commit.Detail)})
-	case errors.Is(err, ErrUnknownSignal):
-		return apierrors.NewInvalid(t.groupKind(), name, field.ErrorList{field.Invalid(field.NewPath("name"), field.OmitValueType{}, err.Error())})
+	case errors.Is(err, ErrSignal):
+		return c.signalRefused(err)
 	}
 	return failure(err)
 }

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,7 +8,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 )
@@ -63,47 +61,5 @@ func (c *call) history() error {
 		entries = []store.Entry{}
 	}
 	c.send(http.StatusOK, encode(historyList{Kind: "HistoryList", APIVersion: ownVersion, Items: entries}))
-	return nil
-}
-
-// signalBody is the body of POST …/signal.
-type signalBody struct {
-	Kind       string               `json:"kind,omitempty"`
-	APIVersion string               `json:"apiVersion,omitempty"`
-	Name       lifecycle.SignalName `json:"name"`
-	Payload    json.RawMessage      `json:"payload,omitempty"`
-}
-
-// signalAnswer says which signal has been stored.
-type signalAnswer struct {
-	Kind       string               `json:"kind"`
-	APIVersion string               `json:"apiVersion"`
-	ID         store.SignalID       `json:"id"`
-	Name       lifecycle.SignalName `json:"name"`
-}
-
-// signal answers POST …/signal.
-func (c *call) signal() error {
-	text, err := c.objectBody()
-	if err != nil {
-		return err
-	}
-	var s signalBody
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&s); err != nil {
-		return apierrors.NewBadRequest("the body is no signal: " + err.Error())
-	}
-	if s.Name == "" {
-		return required("name", "which signal is to be raised")
-	}
-	if bytes.Equal(s.Payload, []byte("null")) {
-		s.Payload = nil
-	}
-	id, err := c.h.Plane.Signal(c.ctx, c.user, c.target.key(), s.Name, s.Payload)
-	if err != nil {
-		return err
-	}
-	c.send(http.StatusCreated, encode(signalAnswer{Kind: "Signal", APIVersion: ownVersion, ID: id, Name: s.Name}))
 	return nil
 }

@@ -164,9 +164,7 @@ func mergeStatus(next, sent *resource.Object) error {
 	sent = sent.Clone()
 	sent.KeepPrecision(next)
 	if sent.State != "" && sent.State != next.State {
-		return &resource.Invalid{Key: next.Key, Causes: []resource.Cause{{
-			Field: "status.state", Type: resource.Forbidden, Message: "only the driver of the kind moves an object to another state: raise a signal",
-		}}}
+		return resource.StateRefused(next.Key, next.State, sent.State)
 	}
 	next.Conditions = sent.Conditions
 	if sent.Observed != 0 {

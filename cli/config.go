@@ -36,6 +36,11 @@ type ServeConfig struct {
 	Migrate bool `koanf:"migrate"`
 	// Postgres tunes the engine on a PostgreSQL database.
 	Postgres PostgresConfig `koanf:"postgres"`
+	// Alertmanagers are the URLs of those that hear of objects in trouble; Alert says who else, and how.
+	Alertmanagers []string    `koanf:"alertmanager"`
+	Alert         AlertConfig `koanf:"alert"`
+	// Availability is how availability is measured for the metrics.
+	Availability AvailabilityConfig `koanf:"availability"`
 	// Grace is how long a stop waits for requests and turns under way.
 	Grace time.Duration `koanf:"grace"`
 	Log   LogConfig     `koanf:"log"`
@@ -60,6 +65,12 @@ type PostgresConfig struct {
 	Heartbeat        time.Duration `koanf:"heartbeat"`
 }
 
+// AvailabilityConfig says how availability is measured for the metrics.
+type AvailabilityConfig struct {
+	// Window is the length of the period up to now.
+	Window time.Duration `koanf:"window"`
+}
+
 // LogConfig says what is logged, and how.
 type LogConfig struct {
 	// Level is the least that is logged: debug, info, warn or error.
@@ -72,25 +83,32 @@ type LogConfig struct {
 type Setting struct {
 	// Key in the file, where a dot leads into a section; its flag is Key with dashes for dots, its variable SETPOINT_ and Key in capitals with underscores.
 	Key, Default, Meaning string
+	// Many says that there may be several values: a list in the file, a flag that is repeated, words in the variable.
+	Many bool
 }
 
 // Settings lists the keys of the configuration of dev and serve.
 var Settings = []Setting{
-	{"listen", "127.0.0.1:7433", "Address and port to listen on; port 0 lets the system choose."},
-	{"directory", defaultDirectory, `Folder for the files "server" and "kubeconfig", by which clients find the server; empty for none.`},
-	{"store", "", "The database: " + location.Forms + ". Without it: the file setpoint.db in the directory. A password is better in the environment, in PGPASSWORD, or in ~/.pgpass."},
-	{"migrate", "false", "Bring the schema of a PostgreSQL database to the newest version first; dev always does."},
-	{"grace", "20s", "How long a stop waits for requests and turns under way."},
-	{"log.level", "info", "The least that is logged: debug, info, warn or error."},
-	{"log.format", "text", "text or json."},
-	{"postgres.name", "", "Name of this server in pg_stat_activity and in messages. Without it: the host's name and the process number."},
-	{"postgres.readers", "4", "Most connections for reading. Besides them there are three: for commits, for leases and for notifications."},
-	{"postgres.retain-revisions", "1000000", "How many commits the feed keeps for watchers that fell behind; negative keeps all."},
-	{"postgres.retain-history", "0s", "How long history is kept; 0s for ever."},
-	{"postgres.lock-timeout", "5s", "How long a commit waits for another server's before it is given up, and who is in the way is named."},
-	{"postgres.statement-timeout", "30s", "How long a commit may take as a whole."},
-	{"postgres.patience", "5s", "How long a request waits for a database that is away before it fails."},
-	{"postgres.heartbeat", "3s", "How often the newest revision is asked for while nothing else tells it."},
+	{"listen", "127.0.0.1:7433", "Address and port to listen on; port 0 lets the system choose.", false},
+	{"directory", defaultDirectory, `Folder for the files "server" and "kubeconfig", by which clients find the server; empty for none.`, false},
+	{"store", "", "The database: " + location.Forms + ". Without it: the file setpoint.db in the directory. A password is better in the environment, in PGPASSWORD, or in ~/.pgpass.", false},
+	{"migrate", "false", "Bring the schema of a PostgreSQL database to the newest version first; dev always does.", false},
+	{"alertmanager", "", "URL of an Alertmanager that is told when objects are in trouble, one alert per cause. There may be several.", true},
+	{"alert.webhook", "", "URL that gets a POST for every change of such a group. There may be several.", true},
+	{"alert.webhook-key-file", "", "File with the key that signs the bodies to webhooks, by HMAC-SHA256.", false},
+	{"alert.plane", "", "Name by which receivers tell this plane from others.", false},
+	{"availability.window", "720h", "Length of the period up to now that the metrics about availability are about.", false},
+	{"grace", "20s", "How long a stop waits for requests and turns under way.", false},
+	{"log.level", "info", "The least that is logged: debug, info, warn or error.", false},
+	{"log.format", "text", "text or json.", false},
+	{"postgres.name", "", "Name of this server in pg_stat_activity and in messages. Without it: the host's name and the process number.", false},
+	{"postgres.readers", "4", "Most connections for reading. Besides them there are three: for commits, for leases and for notifications.", false},
+	{"postgres.retain-revisions", "1000000", "How many commits the feed keeps for watchers that fell behind; negative keeps all.", false},
+	{"postgres.retain-history", "0s", "How long history is kept; 0s for ever.", false},
+	{"postgres.lock-timeout", "5s", "How long a commit waits for another server's before it is given up, and who is in the way is named.", false},
+	{"postgres.statement-timeout", "30s", "How long a commit may take as a whole.", false},
+	{"postgres.patience", "5s", "How long a request waits for a database that is away before it fails.", false},
+	{"postgres.heartbeat", "3s", "How often the newest revision is asked for while nothing else tells it.", false},
 }
 
 // Flag is the name of the setting's flag.
@@ -104,7 +122,12 @@ func (s Setting) Variable() string {
 func settingFlags(f *pflag.FlagSet) {
 	f.String("config", "", "YAML file with settings (SETPOINT_CONFIG)")
 	for _, s := range Settings {
-		f.String(s.Flag(), s.Default, fmt.Sprintf("%s (%s)", strings.TrimSuffix(s.Meaning, "."), s.Variable()))
+		usage := fmt.Sprintf("%s (%s)", strings.TrimSuffix(s.Meaning, "."), s.Variable())
+		if s.Many {
+			f.StringArray(s.Flag(), nil, usage)
+		} else {
+			f.String(s.Flag(), s.Default, usage)
+		}
 	}
 	f.Lookup("migrate").NoOptDefVal = "true"
 }
@@ -134,9 +157,13 @@ func (a *app) settings(flags *pflag.FlagSet) (*koanf.Koanf, error) {
 	}
 	fromFlags := posflag.ProviderWithFlag(flags, ".", k, func(f *pflag.Flag) (string, any) {
 		for _, s := range Settings {
-			if s.Flag() == f.Name {
-				return s.Key, f.Value.String()
+			if s.Flag() != f.Name {
+				continue
 			}
+			if list, ok := f.Value.(pflag.SliceValue); ok {
+				return s.Key, list.GetSlice()
+			}
+			return s.Key, f.Value.String()
 		}
 		return "", nil
 	})
@@ -175,7 +202,11 @@ func (a *app) configFile(k *koanf.Koanf, flags *pflag.FlagSet) error {
 
 func settingOfVariable(variable, value string) (string, any) {
 	for _, s := range Settings {
-		if s.Variable() == variable {
+		switch {
+		case s.Variable() != variable:
+		case s.Many:
+			return s.Key, strings.Fields(value)
+		default:
 			return s.Key, value
 		}
 	}
@@ -201,6 +232,9 @@ func (a *app) complete(c *ServeConfig) error {
 	if c.Grace < 0 {
 		return usage("grace %s: want 0s or more", c.Grace)
 	}
+	if c.Availability.Window <= 0 {
+		return usage("availability.window %s: want more than 0s", c.Availability.Window)
+	}
 	options := &slog.HandlerOptions{Level: c.Log.Level}
 	switch c.Log.Format {
 	case "text":
@@ -217,7 +251,7 @@ func (a *app) complete(c *ServeConfig) error {
 	if err != nil {
 		return usage("store: %w", err)
 	}
-	if err := c.Postgres.check(); err != nil {
+	if err := errors.Join(c.Postgres.check(), c.receivers()); err != nil {
 		return err
 	}
 	c.Stdout, c.Stderr = a.Stdout, a.Stderr

@@ -72,6 +72,8 @@ func (a *app) describeOne(ctx context.Context, t target) error {
 	a.bodies(p, o)
 	p.section("Conditions", a.conditionLines(status.Conditions))
 	p.section("Waits", a.waitLines(status.Waits))
+	a.actionOf(p, status.Action, status.Last)
+	p.section("Signals", a.signalLines(status.Signals))
 	p.section("Children", family.tree(o.Metadata.UID, 0))
 	if len(history) > 0 {
 		p.section("History", historyLines(history, false))
@@ -138,7 +140,7 @@ func pairs(m map[string]string) string {
 func (a *app) bodies(p *page, o *client.Object) {
 	a.body(p, "Spec", o.Spec)
 	if status := map[string]json.RawMessage{}; len(o.Status) > 0 && json.Unmarshal(o.Status, &status) == nil {
-		for _, shown := range []string{"state", "stateSince", "observedGeneration", "conditions", "waits"} {
+		for _, shown := range []string{"state", "stateSince", "observedGeneration", "conditions", "waits", "action", "lastAction", "signals"} {
 			delete(status, shown)
 		}
 		if rest, err := json.Marshal(status); err == nil && len(status) > 0 {

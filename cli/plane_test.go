@@ -13,7 +13,6 @@ import (
 	"github.com/setpointhq/setpoint/api/backupapi"
 	"github.com/setpointhq/setpoint/api/kindsapi"
 	"github.com/setpointhq/setpoint/client"
-	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 	"github.com/setpointhq/setpoint/store/sqlite"
@@ -154,18 +153,46 @@ func (p *plane) Delete(ctx context.Context, by string, key resource.Key, o api.D
 	return last, err == nil && len(last.Finalizers) == 0, err
 }
 
-func (p *plane) Signal(ctx context.Context, by string, key resource.Key, name lifecycle.SignalName, payload []byte) (store.SignalID, error) {
-	o, ok := p.view.Get(key)
+func (p *plane) Signal(ctx context.Context, by string, key resource.Key, s api.Signal) (store.SignalID, bool, error) {
+	o, standing, ok := p.Signals(key)
 	switch {
 	case !ok:
-		return 0, fmt.Errorf("%s: %w", key, store.ErrNotFound)
-	case name == "dance":
-		return 0, fmt.Errorf("%s: %w: %s", key.Kind, api.ErrUnknownSignal, name)
+		return 0, false, fmt.Errorf("%s: %w", key, store.ErrNotFound)
+	case s.Name == "dance":
+		return 0, false, fmt.Errorf("%w: %s: %s knows no such signal", api.ErrSignal, s.Name, key.Kind)
 	}
-	_, err := p.commit(ctx, store.Transaction{Writer: store.Writer{Name: "api:" + by}, Raise: []store.Signal{{
-		Object: key, UID: o.UID, Name: name, Payload: payload, By: by, At: time.Now(),
+	for _, have := range standing {
+		if s.Dedupe != "" && have.Name == s.Name && have.Dedupe == s.Dedupe {
+			return have.ID, false, nil
+		}
+	}
+	row := store.Signal{Object: key, UID: o.UID, Name: s.Name, Payload: s.Payload, By: by, Why: s.Why, Dedupe: s.Dedupe, At: time.Now()}
+	if s.For > 0 {
+		row.Expires = row.At.Add(s.For)
+	}
+	_, err := p.commit(ctx, store.Transaction{Writer: store.Writer{Name: "api:" + by}, Raise: []store.Signal{row}})
+	return 0, true, err
+}
+
+func (p *plane) Signals(key resource.Key) (*resource.Object, []store.Signal, bool) {
+	s := p.view.Snapshot()
+	defer s.Close()
+	o, ok := s.Get(key)
+	if !ok {
+		return nil, nil, false
+	}
+	return o, s.Signals(o.UID), true
+}
+
+func (p *plane) Warn(ctx context.Context, by string, key resource.Key, reason, message string) error {
+	o, ok := p.view.Get(key)
+	if !ok {
+		return fmt.Errorf("%s: %w", key, store.ErrNotFound)
+	}
+	_, err := p.commit(ctx, store.Transaction{Writer: store.Writer{Name: "api:" + by}, Events: []store.Event{{
+		Object: key, UID: o.UID, Kind: "Warning", Reason: reason, Message: message,
 	}}})
-	return 0, err
+	return err
 }
 
 func (p *plane) Explain(key resource.Key) (any, bool) {

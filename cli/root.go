@@ -57,7 +57,7 @@ the file .setpoint/server that a server started in this folder has written, or e
 		&cobra.Group{ID: "insight", Title: "Insight:"}, &cobra.Group{ID: "upkeep", Title: "Upkeep:"})
 	a.add(root, "server", a.dev(), a.serve())
 	a.add(root, "resources", a.get(), a.describe(), a.apply(), a.delete(), a.watch(), a.wait(), a.signal())
-	a.add(root, "insight", a.why(), a.history(), a.kinds())
+	a.add(root, "insight", a.why(), a.history(), a.availability(), a.signals(), a.actions(), a.kinds())
 	a.add(root, "upkeep", a.migrate(), a.backup(), a.restore(), a.version())
 	for _, c := range p.Hidden {
 		c.Hidden = true

@@ -49,8 +49,8 @@ func program() cli.Program {
 		if err != nil && c.Directory != "" {
 			return err
 		}
-		_, err = fmt.Fprintf(c.Stdout, "listen=%s directory=%s store=%s migrate=%t postgres=%+v grace=%s level=%s format=%s left=%s\n",
-			c.Listen, c.Directory, location.Redacted(c.Store), c.Migrate, c.Postgres, c.Grace, c.Log.Level, c.Log.Format, strings.TrimSpace(string(left)))
+		_, err = fmt.Fprintf(c.Stdout, "listen=%s directory=%s store=%s migrate=%t postgres=%+v alertmanager=%v webhook=%v key=%s plane=%s grace=%s level=%s format=%s left=%s\n",
+			c.Listen, c.Directory, location.Redacted(c.Store), c.Migrate, c.Postgres, c.Alertmanagers, c.Alert.Webhooks, c.Alert.WebhookKey, c.Alert.Plane, c.Grace, c.Log.Level, c.Log.Format, strings.TrimSpace(string(left)))
 		return err
 	}
 	return cli.Program{
@@ -121,7 +121,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			folder := t.TempDir()
-			s, stop, err := startServer(folder, gateways, records, zones)
+			s, stop, err := startServer(folder, gateways, records, zones, databases)
 			if err != nil {
 				return err
 			}
@@ -159,7 +159,8 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// engine plays the controllers: engine KIND/NAME CHANGE…, where a change is state=S, ready=True|False, wait=CODE, hold=FINALIZER, release, or owner=KIND/NAME.
+// engine plays the controllers: engine KIND/NAME CHANGE…, where a change is state=S, ready=True|False, wait=CODE, action=NAME, note=TEXT (of
+// the signals that stand), hold=FINALIZER, release, or owner=KIND/NAME.
 func engine(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: engine KIND/NAME CHANGE…")
@@ -194,6 +195,20 @@ func applyChange(ts *testscript.TestScript, s *server, o *resource.Object, what,
 		})
 	case "wait":
 		o.Waits = []resource.Wait{{Controller: "gateway", Code: value, Message: "for the test", Since: now, Until: now.Add(time.Hour)}}
+	case "action":
+		o.Action = &resource.Action{
+			Name: value, Run: o.Revision, From: o.State, Since: now.Add(-time.Hour), Deadline: now.Add(time.Hour), Phase: resource.ActionUnwinding, Halt: resource.HaltPaused,
+			Message: "ada asked for a pause", End: resource.OutcomeCanceled, Steps: []resource.ActionStep{
+				{Name: "fence", Phase: resource.StepUndoing, Since: now.Add(-time.Hour), Adapter: "hosts", Key: "fence"},
+				{Name: "promote", Phase: resource.StepUndone, Since: now.Add(-time.Minute)},
+			},
+		}
+		o.Last = &resource.ActionEnd{Name: "Follow", Run: 1, Outcome: resource.OutcomeFailed, Message: "the leader is gone", At: now.Add(-3 * time.Hour)}
+	case "note":
+		_, standing, _ := s.Signals(o.Key)
+		for _, sig := range standing {
+			o.Signals = append(o.Signals, resource.StandingSignal{Name: sig.Name, By: sig.By, At: sig.At, Why: sig.Why, Note: value})
+		}
 	case "hold":
 		o.Finalizers = append(o.Finalizers, resource.Finalizer(value))
 	case "release":

@@ -38,7 +38,15 @@ to subsystems, the chain of waits down to the root cause, and the command that a
 			if !form.table() {
 				return a.value(form, x)
 			}
-			return a.explain(x)
+			o, err := a.client.Get(c.Context(), t.Kind, t.Ref)
+			if err != nil {
+				return err
+			}
+			status, err := o.Engine()
+			if err != nil {
+				return err
+			}
+			return a.explain(x, status)
 		},
 	}
 	outputFlag(c, &output)
@@ -76,8 +84,8 @@ func (p *page) section(title string, lines [][]string) {
 	}
 }
 
-// explain lays an explanation out.
-func (a *app) explain(x *client.Explanation) error {
+// explain lays an explanation out, with what the object says about its action and signals.
+func (a *app) explain(x *client.Explanation, s client.EngineStatus) error {
 	p := &page{w: a.Stdout}
 	p.line("%s %s", x.Object, a.position(x))
 	if !x.Deleting.IsZero() {
@@ -88,6 +96,8 @@ func (a *app) explain(x *client.Explanation) error {
 	}
 	p.section("Conditions", a.conditionLines(x.Conditions))
 	p.section("Waits", a.waitLines(x.Waits))
+	a.actionOf(p, s.Action, s.Last)
+	p.section("Signals", a.signalLines(s.Signals))
 	p.section("Commands", a.commandLines(x.Commands))
 	p.section("Queue", a.queueLines(x.Queue))
 	p.section("Children", childLines(x.Children))

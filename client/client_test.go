@@ -22,7 +22,10 @@ func TestRetries(t *testing.T) {
 		_, err := c.Create(context.Background(), gateways, &client.Object{Metadata: client.Metadata{Name: "shop", Namespace: "default"}}, client.WriteOptions{})
 		return err
 	}
-	signal := func(c *client.Client) error { return c.Signal(context.Background(), gateways, shop, "retry", nil) }
+	signal := func(c *client.Client) error {
+		_, err := c.Signal(context.Background(), gateways, shop, client.Signal{Name: "Retry", Key: "k"})
+		return err
+	}
 	ok := reply(200, gateway("shop", 1, ""))
 	after := func(code int) step {
 		return func(w http.ResponseWriter, r *http.Request) {

@@ -7,7 +7,10 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
+	"github.com/setpointhq/setpoint/decide"
+	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 )
 
@@ -42,15 +45,59 @@ type KindDescription struct {
 	ShortNames  []string            `json:"shortNames,omitempty"`
 	Description string              `json:"description,omitempty"`
 	Lifecycle   *LifecycleDrawings  `json:"lifecycle,omitempty"`
+	Decisions   *DecisionTable      `json:"decisions,omitempty"`
 	Columns     []DescriptionColumn `json:"columns,omitempty"`
 }
 
-// LifecycleDrawings are the state machine of a kind as text, as a Mermaid diagram and for Graphviz.
+// LifecycleDrawings are the state machine of a kind as text, as a Mermaid diagram and for Graphviz, and its rules as data.
 type LifecycleDrawings struct {
-	States  int    `json:"states"`
-	Text    string `json:"text"`
-	Mermaid string `json:"mermaid"`
-	DOT     string `json:"dot"`
+	States  int             `json:"states"`
+	Text    string          `json:"text"`
+	Mermaid string          `json:"mermaid"`
+	DOT     string          `json:"dot"`
+	Rules   []LifecycleRule `json:"rules,omitempty"`
+}
+
+// LifecycleRule is what holds in one state. The first of a kind is the state of a new object.
+type LifecycleRule struct {
+	State    lifecycle.State `json:"state"`
+	Parent   lifecycle.State `json:"parent,omitempty"`
+	Healthy  bool            `json:"healthy,omitempty"`
+	Stable   bool            `json:"stable,omitempty"`
+	Final    bool            `json:"final,omitempty"`
+	Deleting bool            `json:"deleting,omitempty"`
+	// Budget is how long an object may stay, as Go writes durations; "" for ever.
+	Budget string               `json:"budget,omitempty"`
+	Late   lifecycle.SignalName `json:"late,omitempty"`
+	To     []lifecycle.State    `json:"to,omitempty"`
+}
+
+// DecisionTable is the decision table of a kind, as data and drawn.
+type DecisionTable struct {
+	decide.Table
+	Text string `json:"text"`
+}
+
+// Tables are the kind's state machine and decision table, for package decide; those that it does not have are zero.
+func (d *KindDescription) Tables() (life lifecycle.Table, table decide.Table, err error) {
+	if d.Decisions != nil {
+		table = d.Decisions.Table
+	}
+	if d.Lifecycle == nil {
+		return nil, table, nil
+	}
+	for _, r := range d.Lifecycle.Rules {
+		rule := lifecycle.Rule{
+			State: r.State, Parent: r.Parent, Healthy: r.Healthy, Stable: r.Stable, Final: r.Final, Deleting: r.Deleting, Late: r.Late, To: r.To,
+		}
+		if r.Budget != "" {
+			if rule.Budget, err = time.ParseDuration(r.Budget); err != nil {
+				return nil, table, fmt.Errorf("the budget of %s.%s: %w", d.Kind, r.State, err)
+			}
+		}
+		life = append(life, rule)
+	}
+	return life, table, nil
 }
 
 // DescriptionColumn is a column of the kind's tables.

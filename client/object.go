@@ -60,6 +60,11 @@ type EngineStatus struct {
 	ObservedGeneration resource.Generation  `json:"observedGeneration,omitempty"`
 	Conditions         []resource.Condition `json:"conditions,omitempty"`
 	Waits              []resource.Wait      `json:"waits,omitempty"`
+	// Action is the action under way, nil when there is none; Last is how the one before it ended.
+	Action *resource.Action    `json:"action,omitempty"`
+	Last   *resource.ActionEnd `json:"lastAction,omitempty"`
+	// Signals are those that stand, as the driver's last turn left them.
+	Signals []resource.StandingSignal `json:"signals,omitempty"`
 }
 
 // Condition returns the condition of a type, and whether there is one.

@@ -119,17 +119,3 @@ func (o DeleteOptions) wire() map[string]any {
 	}
 	return wire
 }
-
-// Signal raises a signal on an object: a durable request to its driver. Payload is any JSON value, nil for none.
-func (c *Client) Signal(ctx context.Context, k Kind, ref Ref, name string, payload json.RawMessage) error {
-	r := request{op: k.op("signal "+name+" to", ref), method: http.MethodPost, path: k.at(ref, "signal"), content: mediaJSON}
-	body, err := json.Marshal(struct {
-		Name    string          `json:"name"`
-		Payload json.RawMessage `json:"payload,omitempty"`
-	}{name, payload})
-	if err != nil {
-		return fmt.Errorf("%s: the payload is no JSON: %w", r.op, err)
-	}
-	r.body = body
-	return c.call(ctx, r, nil)
-}

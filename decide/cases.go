@@ -20,6 +20,7 @@ func (c *checker) enumerate() {
 	e.ambiguous()
 	e.gaps()
 	e.shadowed()
+	e.yields()
 }
 
 func newEnumeration(c *checker, x *space) *enumeration {

@@ -47,6 +47,7 @@ func Check(life lifecycle.Table, t Table) error {
 		c.used()
 		c.entered()
 		c.loops()
+		c.deletable()
 		c.enumerate()
 	}
 	if len(c.faults) == 0 {
@@ -80,6 +81,8 @@ func (c *checker) refuse(rows []int, format string, args ...any) {
 func (c *checker) names() {
 	for i, s := range c.table.Signals {
 		switch first, _ := c.table.Signal(s.Name); {
+		case slices.Contains(General(), s.Name):
+			c.refuse(nil, "the signal %s is every kind's, and means the same everywhere: it is not for a table to declare", s.Name)
 		case !camelCase(string(s.Name)):
 			c.refuse(nil, "%q is no name for a signal: it must be a capital letter followed by letters and digits", s.Name)
 		case i > 0 && slices.ContainsFunc(c.table.Signals[:i], func(q Signal) bool { return q.Name == first.Name }):
@@ -96,6 +99,13 @@ func (c *checker) names() {
 		for _, s := range []lifecycle.State{a.Via, a.To, a.Else} {
 			if s != "" {
 				c.state(nil, "the action "+string(a.Name), s)
+			}
+		}
+		for k, s := range a.Yield {
+			if _, ok := c.table.Signal(s); !ok {
+				c.refuse(nil, "the action %s yields to %q, which is no signal of this table", a.Name, s)
+			} else if slices.Contains(a.Yield[:k], s) {
+				c.refuse(nil, "the action %s yields to %s twice", a.Name, s)
 			}
 		}
 	}

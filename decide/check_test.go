@@ -40,6 +40,19 @@ func signalled(rows ...Row) Table {
 	return Table{Signals: []Signal{{"S", "a signal"}, {"T", "another"}}, Actions: actions, Rows: rows}
 }
 
+// yielding makes such a table in which Go makes way for signals, with a signal U more when a row speaks of it.
+func yielding(to []SignalName, rows ...Row) Table {
+	table := signalled(rows...)
+	table.Actions = []Action{{Name: "Go", Via: "V", To: "A", Else: "B", Yield: to}}
+	if slices.ContainsFunc(rows, func(r Row) bool { return r.Do == "Stay" }) {
+		table.Actions = append(table.Actions, Action{Name: "Stay"})
+	}
+	if slices.ContainsFunc(rows, func(r Row) bool { return slices.Contains(r.When.All, "U") }) {
+		table.Signals = append(table.Signals, Signal{"U", "a third"})
+	}
+	return table
+}
+
 // serving are rows that leave nothing open; cases add one row that is wrong.
 func serving(more ...Row) []Row {
 	return append([]Row{
@@ -116,6 +129,28 @@ var wrongTables = []struct {
 	{"unentered", "an author who drew the state has forgotten what leads there",
 		Table{Signals: []Signal{{"S", ""}}, Actions: []Action{{Name: "Go", Via: "V", To: "A", Else: "A"}}, Rows: []Row{{When: All("S"), Do: "Go"}}},
 		[]string{"no action leads to B: no object would ever be in it (if the driver's own code moves objects there, list it in Moved)"}},
+	{"yieldsToItself", "it would be undone and begun again for as long as T stands",
+		yielding([]SignalName{"T"}, Row{When: All("S"), Priority: 2, Do: "Go"}, Row{When: All("T"), Priority: 1, Do: "Stay"}),
+		[]string{"the action Go yields to T, but is chosen again: begun by row 1 and undone, it leaves the object in B with S and T, where row 1 (in any state, when S: do Go) can fire, for ever"}},
+	{"yieldsUnderGuards", "the guard of the row that serves T may say no",
+		yielding([]SignalName{"T"}, Row{When: All("S"), Priority: 2, Do: "Go"}, Row{When: All("T"), Guard: "ready", Priority: 3, Do: "Stay"}, Row{When: All("T"), Defer: "not yet"}),
+		[]string{"the action Go yields to T, but is chosen again: begun by row 1 and undone, it leaves the object in B with S and T, where row 1 (in any state, when S: do Go) can fire, for ever"}},
+	{"yieldsBeside", "only with U beside the two is it chosen again",
+		yielding([]SignalName{"T"}, Row{When: All("S").Without("T"), Do: "Go"}, Row{When: All("T").Without("U"), Do: "Stay"},
+			Row{When: All("U").Without("S"), Priority: 1, Ignore: "alone"}, Row{When: All("S", "U"), Priority: 2, Do: "Go"}),
+		[]string{"the action Go yields to T, but is chosen again: begun by row 1 and undone, it leaves the object in B with S, T and U, where row 4 (in any state, when S and U: do Go) can fire, for ever",
+			"the action Go yields to T, but is chosen again: begun by row 4 and undone, it leaves the object in B with S, T and U, where row 4 (in any state, when S and U: do Go) can fire, for ever"}},
+	{"yieldsToWhatItServes", "an action does not make way for a signal that it has read",
+		yielding([]SignalName{"S"}, serving()...),
+		[]string{"the action Go yields to S, which it has read whenever it runs: it would never make way for what it serves"}},
+	{"yieldsInVain", "T is refused while the action runs, and beside S wherever it could be brought along from",
+		yielding([]SignalName{"T"}, serving(Row{When: All("S", "T"), Forbid: "not both"})...),
+		[]string{"the action Go yields to T, which can never stand beside what it has read while it runs"}},
+	{"yieldsToNothing", "a misspelt signal would never pre-empt anything", yielding([]SignalName{"X", "T", "T"}, serving()...),
+		[]string{`the action Go yields to "X", which is no signal of this table`, "the action Go yields to T twice"}},
+	{"general", "an operator's Cancel must mean the same for every kind",
+		Table{Signals: []Signal{{"Cancel", "something else"}}, Rows: []Row{{When: All("Cancel"), Ignore: "no"}}, Moved: In("B", "V")},
+		[]string{"the signal Cancel is every kind's, and means the same everywhere: it is not for a table to declare"}},
 	{"unused", "what nothing starts and nothing reads was forgotten, or is left over",
 		Table{Signals: []Signal{{"S", ""}, {"T", ""}}, Actions: actions, Rows: []Row{{When: All("S"), Do: "Go"}, {When: All("T"), Forbid: "never"}}},
 		[]string{"no row starts the action Stay", "no row reads the signal T"}},
@@ -195,6 +230,13 @@ func TestCheckAccepts(t *testing.T) {
 			signalled(serving(Row{In: In("D", "V"), When: All("S"), Forbid: "too late"})...)},
 		{"two rows that ignore come to the same, in whatever order", small(),
 			Table{Signals: []Signal{{"S", ""}, {"T", ""}}, Rows: []Row{{When: All("S"), Ignore: "one"}, {When: All("T"), Ignore: "two"}}, Moved: In("B", "V")}},
+		{"an action may make way for a signal for which the table then does another thing", small(),
+			yielding([]SignalName{"T"}, Row{When: All("S"), Do: "Go"}, Row{When: All("T"), Priority: 1, Do: "Stay"})},
+		{"or waits, with what the action had read", small(),
+			yielding([]SignalName{"T"}, Row{When: All("S"), Do: "Go"}, Row{When: All("T"), Priority: 1, Defer: "until it has passed"})},
+		{"a run that has read the signal does not make way for it", small(),
+			yielding([]SignalName{"T"}, Row{In: In("A"), When: All("S"), Do: "Go"}, Row{In: In("A"), When: All("S", "T"), Do: "Go"},
+				Row{In: In("B"), When: All("S"), Ignore: "done"}, Row{In: In("B"), When: All("T"), Priority: 1, Ignore: "done"}, Row{In: In("A"), When: All("T").Without("S"), Ignore: "alone"})},
 		{"without states, actions change none", nil, Table{Signals: []Signal{{"S", ""}}, Actions: []Action{{Name: "Stay"}}, Rows: []Row{{When: All("S"), Do: "Stay"}}}},
 	} {
 		if err := Check(c.life, c.table); err != nil {
@@ -217,6 +259,27 @@ func TestCheckReadsTheLifecycle(t *testing.T) {
 	err := Check(late, signalled(serving(Row{In: In("B"), When: All("S"), Forbid: "rest"})...))
 	if err == nil || !strings.Contains(err.Error(), "B raises S when late, but that is forbidden there: rest") {
 		t.Errorf("the signal of a budget must be allowed, got %v", err)
+	}
+}
+
+// TestCheckReadsDeletion: what may be asked for at any time must be possible at any time.
+func TestCheckReadsDeletion(t *testing.T) {
+	for _, c := range []struct {
+		state, want, reason string
+	}{
+		{"V", "the lifecycle does not lead from V to D: an object could not be deleted while an action runs there", "an action may run for hours"},
+		{"B", "the lifecycle does not lead from B to D: an object could not be deleted there, though that may be asked for at any time", "a resting object would have to act first"},
+	} {
+		life := small()
+		for i := range life {
+			if life[i].State == lifecycle.State(c.state) {
+				life[i].To = slices.DeleteFunc(life[i].To, func(s lifecycle.State) bool { return s == "D" })
+			}
+		}
+		p, ok := errors.AsType[*Problem](Check(life, signalled(serving()...)))
+		if !ok || !slices.Equal(p.Faults, []string{c.want}) {
+			t.Errorf("%s: got %v, want %q", c.reason, p, c.want)
+		}
 	}
 }
 

@@ -17,14 +17,23 @@ type GuardName string
 
 // Signal is one that the kind knows. All others are refused when they are raised.
 type Signal struct {
-	Name SignalName
+	Name SignalName `json:"name"`
 	// About says in a sentence what it asks for, for those who may raise it.
-	About string
+	About string `json:"about,omitempty"`
+}
+
+// General lists the signals that every kind knows, whatever its table says: Retry takes up again what was given up, the others steer the action under
+// way. A table cannot declare them.
+func General() []SignalName {
+	return []SignalName{"Retry", "Cancel", "Pause", "Resume", "Abandon", "Answer"}
 }
 
 // Combination is a condition on the signals that stand on an object: all of these, and none of those. Signals it does
 // not name may stand or not. The zero Combination is met by every set of signals, the empty one included.
-type Combination struct{ All, None []SignalName }
+type Combination struct {
+	All  []SignalName `json:"all,omitempty"`
+	None []SignalName `json:"none,omitempty"`
+}
 
 // All is met when these signals stand, whatever stands beside them.
 func All(signals ...SignalName) Combination { return Combination{All: signals} }
@@ -41,44 +50,45 @@ func In(states ...lifecycle.State) []lifecycle.State { return states }
 // and Forbid is set.
 type Row struct {
 	// In lists states; the name of a parent means all states in it. Empty means every state that is neither final nor deleting.
-	In   []lifecycle.State
-	When Combination
+	In   []lifecycle.State `json:"in,omitempty"`
+	When Combination       `json:"when,omitzero"`
 	// Guard narrows the row to objects for which it holds; "" is no guard.
-	Guard GuardName
+	Guard GuardName `json:"guard,omitempty"`
 	// Priority decides between rows that match together: the highest fires. 0 is the usual one.
-	Priority int
+	Priority int `json:"priority,omitempty"`
 
 	// Do starts an action, whose end consumes the signals in When.All.
-	Do ActionName
+	Do ActionName `json:"do,omitempty"`
 	// Ignore consumes the signals in When.All and does nothing else. It holds the reason.
-	Ignore string
+	Ignore string `json:"ignore,omitempty"`
 	// Defer does nothing and leaves the signals for a state in which they can be served. It holds the reason.
-	Defer string
+	Defer string `json:"defer,omitempty"`
 	// Forbid refuses a signal that would complete the combination, at the moment when it is raised. It holds the reason. Such a row
 	// has neither guard nor priority, and never fires.
-	Forbid string
+	Forbid string `json:"forbid,omitempty"`
 }
 
 // Action is what has to be known of an action in order to judge a table: the states it goes through.
 type Action struct {
-	Name ActionName
+	Name ActionName `json:"name"`
 	// Via is the state the object is in while the action runs; "" leaves it where it is.
-	Via lifecycle.State
+	Via lifecycle.State `json:"via,omitempty"`
 	// To is the state after success and Else the one after failure. "" is where the object was, and is allowed only without Via.
-	To, Else lifecycle.State
+	To   lifecycle.State `json:"to,omitempty"`
+	Else lifecycle.State `json:"else,omitempty"`
 	// Yield lists signals that pre-empt the action: when one of them stands, and the action has not read it, the action is undone at the next boundary of a step, ends in
 	// Else, and leaves its signals standing. There the table must not choose the same action again while that signal stands.
-	Yield []SignalName
+	Yield []SignalName `json:"yield,omitempty"`
 }
 
 // Table is what a kind decides, as data. The order of rows means nothing. The zero Table decides nothing and is right.
 type Table struct {
-	Signals []Signal
-	Actions []Action
-	Rows    []Row
+	Signals []Signal `json:"signals,omitempty"`
+	Actions []Action `json:"actions,omitempty"`
+	Rows    []Row    `json:"rows,omitempty"`
 	// Moved lists states that objects also come to without an action, moved by code of the kind's driver that follows
 	// what it observes: "Uncertain", after a missed check-in. Parents are allowed.
-	Moved []lifecycle.State
+	Moved []lifecycle.State `json:"moved,omitempty"`
 }
 
 // Action returns the action of a name, and whether there is one.

@@ -30,6 +30,9 @@
 // action runs there, one at a time, and signals wait. In deleting and final states the engine decides; a table can only forbid signals while an object is
 // being deleted.
 //
+// An action can make way for signals that it has not read (Yield): it is undone, ends in its Else with all signals standing, and the table is asked again. The
+// answer must be another one.
+//
 // A row that asks for no signal fires by itself, such as the one that provisions a new object. Since it consumes nothing, it must lead away
 // from where it fires.
 //
@@ -52,6 +55,8 @@
 //   - rows that are shadowed: others go first wherever they match, or what they ask for can never stand;
 //   - ambiguous rows;
 //   - actions that the lifecycle does not allow from where a row starts them, or that go where only deletion leads;
+//   - actions that make way for a signal and would then be chosen again;
+//   - states from which the lifecycle does not lead to deletion, which is asked for at any time;
 //   - states to which nothing leads, actions that nothing starts, signals that nothing reads, and rows without a signal that lead back to themselves;
 //   - words that mean nothing, and tables too large to be gone through, which nobody could read either.
 //

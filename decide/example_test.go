@@ -32,14 +32,14 @@ func Example() {
 	// 15   Uncertain Unavailable  NeedsFollow                       -          0         defer: wait until it answers
 	// 16   Unavailable            NeedsUnfollow                     -          0         defer: wait until it answers
 	//
-	// ACTION     VIA          TO         ELSE
-	// Provision  stays        Available  Unavailable
-	// Promote    Promoting    Available  Unavailable
-	// Unfollow   Unfollowing  Available  Unavailable
-	// Follow     Following    Available  Unavailable
-	// Restart    Restarting   Available  Unavailable
-	// Reload     stays        stays      stays
-	// Restore    Restoring    Available  Unavailable
+	// ACTION     VIA          TO         ELSE         YIELDS TO
+	// Provision  stays        Available  Unavailable  -
+	// Promote    Promoting    Available  Unavailable  -
+	// Unfollow   Unfollowing  Available  Unavailable  -
+	// Follow     Following    Available  Unavailable  NeedsRestore
+	// Restart    Restarting   Available  Unavailable  -
+	// Reload     stays        stays      stays        -
+	// Restore    Restoring    Available  Unavailable  -
 }
 
 func ExampleExplain() {
@@ -53,6 +53,9 @@ func ExampleExplain() {
 	fmt.Print(decide.Explain(life, table, "Unavailable", signals, d))
 	d = decide.Fire(life, table, "Promoting", signals, isReplica)
 	fmt.Print(decide.Explain(life, table, "Promoting", signals, d))
+	signals = []decide.SignalName{"NeedsFollow"}
+	d = decide.Fire(life, table, "Available", signals, nil)
+	fmt.Print(decide.Explain(life, table, "Available", signals, d))
 	// Output:
 	// in Available with NeedsRestart and NeedsParameters: row 12 (in Provisioned, when NeedsRestart and NeedsParameters: do Restart) fires
 	//   it starts Restart, by way of Restarting, to Available, or to Unavailable if that fails; the end of it consumes NeedsRestart and NeedsParameters
@@ -64,6 +67,8 @@ func ExampleExplain() {
 	//   row 8 (in Provisioned, when NeedsPromote: ignore) matches too, but is less specific than row 5
 	//   row 11 (in Provisioned, when NeedsRestart: do Restart) matches too, but has a lower priority (20, not 50)
 	// in Promoting with NeedsPromote and NeedsRestart: no row fires, since in Promoting an action runs, and signals wait until it ends
+	// in Available with NeedsFollow: row 10 (in Available, when NeedsFollow: do Follow) fires
+	//   it starts Follow, by way of Following, to Available, or to Unavailable if that fails, making way for NeedsRestore; the end of it consumes NeedsFollow
 }
 
 func ExampleForbidden() {
@@ -108,7 +113,7 @@ func ExampleMutants() {
 	fmt.Printf("%d mutants: %d decide alike, Check refuses %d, the claim finds %d, and %d need claims of their own\n",
 		len(mutants), equivalent, refused, found, missed)
 	// Output:
-	// 211 mutants: 7 decide alike, Check refuses 134, the claim finds 4, and 66 need claims of their own
+	// 224 mutants: 7 decide alike, Check refuses 140, the claim finds 4, and 73 need claims of their own
 }
 
 func ExampleCheck() {
@@ -140,7 +145,7 @@ func ExampleCheck() {
 	//   > 5    Closed  Knock and no Alarm  isNight  0         do Lock
 	//   > 6    Closed  Knock               isDay    0         defer: lunch
 	//
-	//     ACTION  VIA    TO      ELSE
-	//     Unlock  stays  Open    Closed
-	//     Lock    stays  Closed  Open
+	//     ACTION  VIA    TO      ELSE    YIELDS TO
+	//     Unlock  stays  Open    Closed  -
+	//     Lock    stays  Closed  Open    -
 }

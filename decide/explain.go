@@ -102,6 +102,9 @@ func effect(t Table, d Decision) string {
 	if a.Else != "" {
 		path += ", or to " + string(a.Else) + " if that fails"
 	}
+	if yields := slices.DeleteFunc(slices.Clone(a.Yield), func(s SignalName) bool { return slices.Contains(d.Read, s) }); len(yields) > 0 {
+		path += ", making way for " + either(yields)
+	}
 	if len(d.Read) > 0 {
 		path += "; the end of it consumes " + list(d.Read)
 	}

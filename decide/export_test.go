@@ -2,6 +2,7 @@ package decide
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/setpointhq/setpoint/lifecycle"
@@ -38,4 +39,25 @@ func Enumerate(t testing.TB, life lifecycle.Table, table Table) Found {
 		}
 	}
 	return f
+}
+
+// ChosenAgain lists the rows that begin an action which, pre-empted by a signal it has not read, would be chosen again.
+func ChosenAgain(t testing.TB, life lifecycle.Table, table Table, action ActionName, to SignalName) map[string]bool {
+	t.Helper()
+	x, err := newSpace(life, table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := newEnumeration(&checker{life: life, table: table, marked: map[int]bool{}}, x)
+	found := map[string]bool{}
+	a, _ := table.Action(action)
+	for _, row := range e.starting(action) {
+		if slices.Contains(table.Rows[row].When.All, to) {
+			continue
+		}
+		if _, _, again := e.again(a, row, to); again >= 0 {
+			found[fmt.Sprint(row)] = true
+		}
+	}
+	return found
 }

@@ -11,7 +11,7 @@ import (
 // those refused by [Check] and the equivalent ones apart.
 type Mutant struct {
 	Table Table
-	// Row is the index, in the original, of the row that was changed.
+	// Row is the index, in the original, of the row that was changed; -1 when it was an action, or the list of states that objects are moved to.
 	Row int
 	// What says what was done to it.
 	What string
@@ -20,7 +20,8 @@ type Mutant struct {
 }
 
 // Mutants makes every table that differs from a table by one slip: a row lost, another action, a priority above or below all others, a state
-// or signal dropped from a condition, a guard dropped, an outcome exchanged. Each is compared with the original in every case
+// or signal dropped from a condition, a guard dropped, an outcome exchanged, an action that does not make way for a signal, that ends the other way round, or
+// that goes through no state, a state not listed as Moved. Each is compared with the original in every case
 // that can be. The table must pass [Check]: otherwise that is the error.
 func Mutants(life lifecycle.Table, t Table) ([]Mutant, error) {
 	if err := Check(life, t); err != nil {
@@ -33,6 +34,15 @@ func Mutants(life lifecycle.Table, t Table) ([]Mutant, error) {
 		m.outcomes()
 		m.priorities()
 		m.conditions()
+	}
+	for i := range t.Actions {
+		m.yields(i)
+		m.targets(i)
+	}
+	for i, s := range t.Moved {
+		moved := t
+		moved.Moved = without(t.Moved, i)
+		m.mutants = append(m.mutants, Mutant{Table: moved, Row: -1, What: "the state " + string(s) + " not listed as Moved"})
 	}
 	for i := range m.mutants {
 		same, err := equivalent(life, t, m.mutants[i].Table)
@@ -62,6 +72,34 @@ func (m *mutator) change(what string, change func(*Row)) {
 	rows := slices.Clone(m.table.Rows)
 	change(&rows[m.row])
 	m.add(what, rows)
+}
+
+// yields lets an action run on while a signal stands that it makes way for.
+func (m *mutator) yields(action int) {
+	was := m.table.Actions[action]
+	for i, s := range was.Yield {
+		mutant := Mutant{Table: m.table, Row: -1, What: "the action " + string(was.Name) + " not yielding to " + string(s)}
+		mutant.Table.Actions = slices.Clone(m.table.Actions)
+		mutant.Table.Actions[action].Yield = without(was.Yield, i)
+		m.mutants = append(m.mutants, mutant)
+	}
+}
+
+// targets sends an action to other states.
+func (m *mutator) targets(action int) {
+	was := m.table.Actions[action]
+	change := func(what string, change func(*Action)) {
+		mutant := Mutant{Table: m.table, Row: -1, What: "the action " + string(was.Name) + " " + what}
+		mutant.Table.Actions = slices.Clone(m.table.Actions)
+		change(&mutant.Table.Actions[action])
+		m.mutants = append(m.mutants, mutant)
+	}
+	if was.To != was.Else {
+		change("ending the other way round", func(a *Action) { a.To, a.Else = a.Else, a.To })
+	}
+	if was.Via != "" {
+		change("not going through "+string(was.Via), func(a *Action) { a.Via = "" })
+	}
 }
 
 // outcomes exchanges what the row is for.
@@ -122,9 +160,17 @@ func (m *mutator) conditions() {
 
 func without[S any](list []S, i int) []S { return slices.Delete(slices.Clone(list), i, i+1) }
 
-// equivalent compares two tables with the same signals, actions and states in every case that can be under the first: what may be raised, and
-// what fires under every outcome of the guards. If both refuse the same, the same can stand under both.
+// equivalent compares two tables with the same signals, actions and states in every case that can be under the first: what may be raised, what
+// fires under every outcome of the guards, where actions lead and what they make way for, which Check has found to be possible. If both refuse the same, the same can stand under both.
 func equivalent(life lifecycle.Table, t, u Table) (bool, error) {
+	if !slices.Equal(t.Moved, u.Moved) {
+		return false, nil
+	}
+	for i, a := range t.Actions {
+		if b := u.Actions[i]; !slices.Equal(a.Yield, b.Yield) || a.Via != b.Via || a.To != b.To || a.Else != b.Else {
+			return false, nil
+		}
+	}
 	x, err := newSpace(life, t)
 	if err != nil {
 		return false, err

@@ -43,7 +43,7 @@ func postgres() Table {
 			{Name: "Provision", To: "Available", Else: "Unavailable"},
 			{Name: "Promote", Via: "Promoting", To: "Available", Else: "Unavailable"},
 			{Name: "Unfollow", Via: "Unfollowing", To: "Available", Else: "Unavailable"},
-			{Name: "Follow", Via: "Following", To: "Available", Else: "Unavailable"},
+			{Name: "Follow", Via: "Following", To: "Available", Else: "Unavailable", Yield: []SignalName{"NeedsRestore"}}, // it copies for an hour what would be thrown away
 			{Name: "Restart", Via: "Restarting", To: "Available", Else: "Unavailable"},
 			{Name: "Reload"},
 			{Name: "Restore", Via: "Restoring", To: "Available", Else: "Unavailable"},

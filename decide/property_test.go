@@ -118,3 +118,28 @@ func TestTheOrderOfRowsMeansNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestYieldingComesToAnotherChoice compares what Check says about actions that make way for a signal with trying every case: after the pre-emption, with what the
+// action had read and the signal standing, some outcome of the guards chooses the action again, or none does.
+func TestYieldingComesToAnotherChoice(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		table := tableGen().Draw(rt, "table")
+		n := newNaive(small(), table, "A", "B")
+		to := rapid.SampledFrom(letters).Draw(rt, "yields to")
+		want := map[string]bool{}
+		n.cases(func(s lifecycle.State, signals []SignalName, holding []GuardName) {
+			if s != "B" || !slices.Contains(signals, to) || Fire(n.life, table, s, signals, oracle(holding)).Do != "Go" {
+				return
+			}
+			for i, r := range table.Rows {
+				if r.Do == "Go" && !slices.Contains(r.When.All, to) && !slices.ContainsFunc(r.When.All, func(a SignalName) bool { return !slices.Contains(signals, a) }) {
+					want[fmt.Sprint(i)] = true
+				}
+			}
+		})
+		table.Actions = []Action{{Name: "Go", Via: "V", To: "A", Else: "B", Yield: []SignalName{to}}, {Name: "Stay"}}
+		if got := ChosenAgain(t, small(), table, "Go", to); !maps.Equal(got, want) {
+			rt.Errorf("yielding to %s: begun by rows %v (indices) it is chosen again, want %v", to, got, want)
+		}
+	})
+}

@@ -12,7 +12,7 @@ import (
 // heads and actionHeads are the columns of every drawing.
 var (
 	heads       = []string{"ROW", "IN", "WHEN", "IF", "PRIORITY", "THEN"}
-	actionHeads = []string{"ACTION", "VIA", "TO", "ELSE"}
+	actionHeads = []string{"ACTION", "VIA", "TO", "ELSE", "YIELDS TO"}
 )
 
 // Text draws a table with aligned columns: a row per line and beneath it the actions. It ends with a line feed, and is empty for a
@@ -90,7 +90,7 @@ func actionCells(a Action) []string {
 		}
 		return string(s)
 	}
-	return []string{dash(string(a.Name)), here(a.Via), here(a.To), here(a.Else)}
+	return []string{dash(string(a.Name)), here(a.Via), here(a.To), here(a.Else), dash(list(a.Yield))}
 }
 
 func spaced(in []lifecycle.State) string {

@@ -84,6 +84,11 @@ func TestAdmitNew(t *testing.T) {
 		{"waits are sorted, one each", func(o *Object) { o.Waits = []Wait{{Controller: "b", Code: "X"}, {Controller: "b"}, {Code: "X"}} },
 			[]string{"status.waits[1].code FieldValueRequired: is required", "status.waits[1].controller FieldValueInvalid: waits must be sorted by controller, one each",
 				"status.waits[2].controller FieldValueRequired: is required", "status.waits[2].controller FieldValueInvalid: waits must be sorted by controller, one each"}},
+		{"whoever takes an action over must be able to go on from it", func(o *Object) {
+			o.Action = &Action{Phase: "Going", Message: strings.Repeat("m", 32<<10+1), Steps: []ActionStep{{Name: "a"}, {}, {Name: "a"}}}
+		}, []string{"status.action.name FieldValueRequired: is required", `status.action.phase FieldValueNotSupported: "Going" is not one of Running, Unwinding`,
+			"status.action.message FieldValueTooLong: is 32769 bytes long, at most 32768 are allowed",
+			"status.action.steps[1].name FieldValueRequired: is required", `status.action.steps[2].name FieldValueDuplicate: "a" has begun already`}},
 		{"the engine's part of a status is not the author's", func(o *Object) { o.Status = json.RawMessage(`{"ip":"","healthy":1,"state":"Running"}`) },
 			[]string{`status.state FieldUnknown: unknown field`, "status.state FieldValueForbidden: is the engine's field, and not one of the stored status"}},
 	} {

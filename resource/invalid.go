@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/setpointhq/setpoint/lifecycle"
 )
 
 // CauseType says in one word what is wrong with a field. The words are those of the Kubernetes API.
@@ -61,6 +63,13 @@ type Invalid struct {
 }
 
 func (e *Invalid) Error() string { return refusal(e.Key, "is not valid", e.Causes) }
+
+// StateRefused is the answer to a writer that is not the kind's driver and would move an object to another state.
+func StateRefused(key Key, from, to lifecycle.State) *Invalid {
+	var c causes
+	c.add("status.state", Forbidden, "only the driver of the kind moves an object, and this one stays %s, not %s: raise a signal", from, to)
+	return &Invalid{Key: key, Causes: c}
+}
 
 // Malformed is the error of a text that cannot be read as an object of its kind: it is not JSON, too deep, has a
 // field twice, or a field of the engine has the wrong type. Correct the text and send it again.

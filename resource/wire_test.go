@@ -30,7 +30,35 @@ func full(t testing.TB) *Object {
 		On: []Ref{{Object: Key{Kind: "Address.edge.example", Namespace: "tenant", Name: "shop.address"}}, {Command: "dns/www"}},
 	}}
 	o.Status = json.RawMessage(`{"ip":"10.0.0.1","healthy":2}`)
+	o.Action = &Action{
+		Name: "Promote", Run: 40, From: "Running", Since: noon, Deadline: noon.Add(time.Hour), Phase: ActionUnwinding, Halt: HaltPaused, Message: "ada asked for it",
+		End: OutcomeCanceled, Steps: []ActionStep{{Name: "fence", Phase: StepDone, Since: noon}, {Name: "promote", Phase: StepUndoing, Since: noon.Add(time.Second)}},
+	}
+	o.Last = &ActionEnd{Name: "Restart", Run: 12, Outcome: OutcomeFailed, Message: "refused", At: noon}
+	o.Signals = []StandingSignal{{Name: "NeedsRestart", By: "api:ada", At: noon, Why: "it leaks", Note: "waits for Promote"}}
 	return o
+}
+
+// secret is an object whose action has what is not served.
+func secret(t testing.TB) *Object {
+	t.Helper()
+	o := full(t)
+	o.Action.Plan, o.Action.Signals = "plan-1", []uint64{7}
+	o.Action.Steps[0].Adapter, o.Action.Steps[0].Key, o.Action.Steps[0].Destination, o.Action.Steps[0].Result = "hosts", "fence", "host-1", json.RawMessage(`{"password":"x"}`)
+	return o
+}
+
+// TestServedActions: what only the engine needs of an action is not shown, and cannot be sent.
+func TestServedActions(t *testing.T) {
+	if got, want := string(AppendJSON(nil, gateways, secret(t))), string(AppendJSON(nil, gateways, full(t))); got != want {
+		t.Errorf("results, slots and plans stay with the engine:\ngot  %s\nwant %s", got, want)
+	}
+	_, err := Parse(gateways, []byte(`{"status":{"action":{"name":"A","plan":"x","steps":[{"name":"s","result":1}]},"lastAction":[],"signals":{"name":"S"}}}`))
+	want := []string{"status.lastAction FieldValueTypeInvalid: want an object, not an array", "status.signals FieldValueTypeInvalid: want an array, not an object",
+		"status.action.plan FieldUnknown: unknown field", "status.action.steps[0].result FieldUnknown: unknown field"}
+	if got := causesOf(t, err); !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
 }
 
 func TestAppendJSON(t *testing.T) {
@@ -114,12 +142,30 @@ func objects() *rapid.Generator[*Object] {
 			}
 			o.Waits = append(o.Waits, w)
 		}
+		if rapid.Bool().Draw(t, "has action") {
+			o.Action = &Action{
+				Name: text.Draw(t, "action"), Run: Revision(rapid.Uint64().Draw(t, "run")), From: lifecycle.State(text.Draw(t, "from")), Since: maybe(t, nano, "began"),
+				Deadline: maybe(t, nano, "deadline"), Phase: ActionPhase(text.Draw(t, "phase")), Halt: ActionHalt(text.Draw(t, "halt")), Message: text.Draw(t, "why"),
+				End: ActionOutcome(text.Draw(t, "end")),
+			}
+			for range rapid.IntRange(0, 2).Draw(t, "steps") {
+				o.Action.Steps = append(o.Action.Steps, ActionStep{Name: text.Draw(t, "step"), Phase: StepPhase(text.Draw(t, "step phase")), Since: maybe(t, nano, "step since")})
+			}
+		}
+		if rapid.Bool().Draw(t, "has last action") {
+			o.Last = &ActionEnd{Name: text.Draw(t, "last"), Run: Revision(rapid.Uint64().Draw(t, "last run")), Outcome: ActionOutcome(text.Draw(t, "outcome")),
+				Message: text.Draw(t, "how"), At: maybe(t, nano, "at")}
+		}
+		for range rapid.IntRange(0, 2).Draw(t, "signals") {
+			o.Signals = append(o.Signals, StandingSignal{Name: lifecycle.SignalName(text.Draw(t, "signal")), By: text.Draw(t, "by"), At: maybe(t, nano, "raised"),
+				Why: text.Draw(t, "why"), Note: text.Draw(t, "note")})
+		}
 		if rapid.Bool().Draw(t, "has spec") {
 			o.Spec = drawJSON(t, labels.Draw(t, "spec"))
 		}
 		if author := labels.Filter(func(m map[string]string) bool { return len(m) > 0 }); rapid.Bool().Draw(t, "has status") {
 			o.Status = drawJSON(t, author.Draw(t, "status"))
-			if strings.Contains(string(o.Status), `"state"`) || strings.Contains(string(o.Status), `"waits"`) {
+			if slices.ContainsFunc([]string{"state", "waits", "action", "signals"}, func(f string) bool { return strings.Contains(string(o.Status), `"`+f+`"`) }) {
 				o.Status = nil // those names are the engine's
 			}
 		}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/setpointhq/setpoint"
 	"github.com/setpointhq/setpoint/api"
-	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 )
@@ -59,9 +58,23 @@ func (b backend) Delete(ctx context.Context, by string, key resource.Key, d api.
 	return o, removed, translate(err)
 }
 
-func (b backend) Signal(ctx context.Context, by string, key resource.Key, name lifecycle.SignalName, payload []byte) (store.SignalID, error) {
-	id, _, err := b.Plane.Signal(ctx, user(by), key, setpoint.SignalRequest{Name: name, Payload: payload})
-	return id, err
+func (b backend) Signal(ctx context.Context, by string, key resource.Key, s api.Signal) (id store.SignalID, fresh bool, err error) {
+	id, fresh, err = b.Plane.Signal(ctx, user(by), key, setpoint.SignalRequest(s))
+	return id, fresh, translate(err)
+}
+
+func (b backend) Signals(key resource.Key) (*resource.Object, []store.Signal, bool) {
+	s := b.View().Snapshot()
+	defer s.Close()
+	o, ok := s.Get(key)
+	if !ok {
+		return nil, nil, false
+	}
+	return o, s.Signals(o.UID), true
+}
+
+func (b backend) Warn(ctx context.Context, by string, key resource.Key, reason, message string) error {
+	return b.Plane.Warn(ctx, user(by), key, reason, message)
 }
 
 func (b backend) Explain(key resource.Key) (any, bool) { return b.Plane.Explain(key) }
@@ -73,6 +86,14 @@ func translate(err error) error {
 		return fmt.Errorf("%w: %w", api.ErrExists, err)
 	case errors.Is(err, setpoint.ErrPrecondition):
 		return fmt.Errorf("%w: %w", api.ErrPrecondition, err)
+	case errors.Is(err, setpoint.ErrSignal):
+		return refusedSignal{err}
 	}
 	return err
 }
+
+// refusedSignal is the plane's refusal of a signal, which is also the dialect's. Its words are shown to clients.
+type refusedSignal struct{ error }
+
+func (r refusedSignal) Is(target error) bool { return target == api.ErrSignal }
+func (r refusedSignal) Unwrap() error        { return r.error }

@@ -1,7 +1,7 @@
 // Package server runs a plane behind its doors: the database, the HTTP API, health and metrics, and a stop in good order.
 //
 // [Run] is a whole server, for programs that are nothing else. A service that has a web server of its own mounts [Handler] in it and
-// runs the plane itself, and beside it [Doors.AdmitProposals].
+// runs the plane itself, and beside it [Doors.AdmitProposals] and, to have people told of objects in trouble, [alert.Notifier.Watch].
 //
 // The database is SQLite in a file or PostgreSQL at a URL, by Options.Store. On PostgreSQL there is one more door: whoever has the right asks for changes at an SQL
 // prompt, with setpoint.propose, and the server judges them as it judges requests.
@@ -44,6 +44,10 @@ type Options struct {
 	Grace time.Duration
 	// Version is shown to clients.
 	Version string
+	// Alerts say who is told of objects in trouble.
+	Alerts Alerts
+	// AvailabilityWindow is the length of the period up to now that the metrics about availability are about. Default 30 days.
+	AvailabilityWindow time.Duration
 	// Metrics answers /metrics, when [Handler] is mounted; Run has its own.
 	Metrics http.Handler
 	// Listening is told the URL when requests are served and everything that existed is loaded. An error ends the server.
@@ -60,6 +64,10 @@ func Run(ctx context.Context, o Options) (err error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	notifier, err := o.Alerts.notifier(o.Logger)
+	if err != nil {
+		return err
+	}
 	st, err := o.open(ctx, metrics)
 	if err != nil {
 		return err
@@ -72,15 +80,17 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	metrics.Watch(plane)
+	metrics.WatchAlerts(notifier)
+	metrics.WatchAvailability(surveyed{backend{plane}}, telemetry.AvailabilityOptions{Window: o.AvailabilityWindow, Logger: o.Logger})
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for requests: %w", err)
 	}
-	return run(ctx, o, plane, listener)
+	return run(ctx, o, plane, listener, func(ctx context.Context) { raise(ctx, notifier, plane, o.Logger) })
 }
 
 // run joins the parts: the first to end ends all, the API before the plane, so that what clients were promised is kept.
-func run(ctx context.Context, o Options, plane *setpoint.Plane, listener net.Listener) error {
+func run(ctx context.Context, o Options, plane *setpoint.Plane, listener net.Listener, raise func(context.Context)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	doors := Handler(plane, o)
@@ -88,7 +98,7 @@ func run(ctx context.Context, o Options, plane *setpoint.Plane, listener net.Lis
 	web.RegisterOnShutdown(doors.Drain)
 	working, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWorking()
-	ends := make(chan error, 4)
+	ends := make(chan error, 5)
 	go func() { ends <- plane.Run(working); cancel() }()
 	go func() {
 		err := web.Serve(listener)
@@ -105,15 +115,15 @@ func run(ctx context.Context, o Options, plane *setpoint.Plane, listener net.Lis
 		}
 		ends <- err
 	}()
-
 	go func() { doors.AdmitProposals(ctx); ends <- nil }()
+	go func() { raise(ctx); ends <- nil }()
 
 	<-ctx.Done()
 	grace, release := context.WithTimeout(context.WithoutCancel(ctx), max(o.Grace, time.Second))
 	defer release()
 	stopped := web.Shutdown(grace)
 	stopWorking()
-	return errors.Join(stopped, <-ends, <-ends, <-ends, <-ends)
+	return errors.Join(stopped, <-ends, <-ends, <-ends, <-ends, <-ends)
 }
 
 // attend says where the server is, and runs what its owner wants to run beside it.

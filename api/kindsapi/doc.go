@@ -5,8 +5,8 @@
 //	GET /setpoint/v1/kinds                      all kinds, {"items": […]}, sorted by group and kind
 //	GET /setpoint/v1/kinds/<plural>.<group>     one kind
 //
-// A kind is {group, version, kind, plural, scope, shortNames, description, lifecycle: {states, text, mermaid, dot}, columns}; lifecycle is
-// missing for kinds without states. Errors are Status objects, as everywhere in the API. Answers carry an ETag and honour If-None-Match.
+// A kind is {group, version, kind, plural, scope, shortNames, description, lifecycle: {states, text, mermaid, dot, rules},
+// decisions: {text, signals, actions, rows, moved}, columns}; lifecycle and decisions are missing for kinds without them. Errors are Status objects, as everywhere in the API. Answers carry an ETag and honour If-None-Match.
 //
 // It reads the registry at every request, so kinds that come and go are shown as they are.
 package kindsapi

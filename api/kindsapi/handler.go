@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/setpointhq/setpoint/decide"
 	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 )
@@ -24,15 +25,36 @@ type Kind struct {
 	ShortNames  []string       `json:"shortNames,omitempty"`
 	Description string         `json:"description,omitempty"`
 	Lifecycle   *Lifecycle     `json:"lifecycle,omitempty"`
+	Decisions   *Decisions     `json:"decisions,omitempty"`
 	Columns     []Column       `json:"columns,omitempty"`
 }
 
-// Lifecycle is a state machine: how many states it has, and its drawings.
+// Lifecycle is a state machine: how many states it has, its drawings, and its rules.
 type Lifecycle struct {
 	States  int    `json:"states"`
 	Text    string `json:"text"`
 	Mermaid string `json:"mermaid"`
 	DOT     string `json:"dot"`
+	Rules   []Rule `json:"rules"`
+}
+
+// Rule is what holds in one state. The first is the state of a new object. Budget is how long an object may stay, as Go writes durations; "" for ever.
+type Rule struct {
+	State    lifecycle.State      `json:"state"`
+	Parent   lifecycle.State      `json:"parent,omitempty"`
+	Healthy  bool                 `json:"healthy,omitempty"`
+	Stable   bool                 `json:"stable,omitempty"`
+	Final    bool                 `json:"final,omitempty"`
+	Deleting bool                 `json:"deleting,omitempty"`
+	Budget   string               `json:"budget,omitempty"`
+	Late     lifecycle.SignalName `json:"late,omitempty"`
+	To       []lifecycle.State    `json:"to,omitempty"`
+}
+
+// Decisions is a decision table, as data and drawn.
+type Decisions struct {
+	decide.Table
+	Text string `json:"text"`
 }
 
 // Column is a column of the kind's tables. Path is "" for one that is computed.
@@ -55,8 +77,11 @@ func Describe(d *resource.Definition) Kind {
 	if len(d.Lifecycle) > 0 {
 		k.Lifecycle = &Lifecycle{
 			States: len(d.Lifecycle), Text: lifecycle.Text(d.Lifecycle),
-			Mermaid: lifecycle.Mermaid(d.Lifecycle), DOT: lifecycle.DOT(d.Lifecycle),
+			Mermaid: lifecycle.Mermaid(d.Lifecycle), DOT: lifecycle.DOT(d.Lifecycle), Rules: rules(d.Lifecycle),
 		}
+	}
+	if text := decide.Text(d.Decisions); text != "" {
+		k.Decisions = &Decisions{Table: d.Decisions, Text: text}
 	}
 	for _, c := range d.Columns {
 		if c.Type == "" {
@@ -65,6 +90,19 @@ func Describe(d *resource.Definition) Kind {
 		k.Columns = append(k.Columns, Column{Name: c.Name, Type: c.Type, Path: c.Path, Description: c.Description, Priority: c.Priority})
 	}
 	return k
+}
+
+func rules(t lifecycle.Table) (rules []Rule) {
+	for _, r := range t {
+		budget := ""
+		if r.Budget > 0 {
+			budget = r.Budget.String()
+		}
+		rules = append(rules, Rule{
+			State: r.State, Parent: r.Parent, Healthy: r.Healthy, Stable: r.Stable, Final: r.Final, Deleting: r.Deleting, Budget: budget, Late: r.Late, To: r.To,
+		})
+	}
+	return rules
 }
 
 // Handler describes the kinds of a registry.

@@ -3,11 +3,14 @@ package kindsapi_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/setpointhq/setpoint/api/kindsapi"
 	"github.com/setpointhq/setpoint/client"
+	"github.com/setpointhq/setpoint/decide"
 	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 )
@@ -16,13 +19,33 @@ type spec struct {
 	Host string `json:"host"`
 }
 
+var (
+	life = lifecycle.Table{
+		{State: "On", Parent: "Up", Healthy: true, Stable: true, To: lifecycle.To("Turning", "Leaving")},
+		{State: "Turning", Parent: "Up", Budget: 90 * time.Second, Late: "Check", To: lifecycle.To("On", "Leaving")},
+		{State: "Leaving", Deleting: true, To: lifecycle.To("Off")},
+		{State: "Off", Final: true},
+	}
+	table = decide.Table{
+		Signals: []decide.Signal{{Name: "Turn", About: "turn it round"}, {Name: "Check", About: "see to it"}},
+		Actions: []decide.Action{{Name: "Turn", Via: "Turning", To: "On", Else: "On", Yield: []decide.SignalName{"Check"}}, {Name: "Check"}},
+		Rows: []decide.Row{
+			{In: decide.In("Up"), When: decide.All("Turn").Without("Check"), Guard: "free", Priority: 5, Do: "Turn"},
+			{When: decide.All("Turn"), Defer: "it is held"},
+			{When: decide.All("Check"), Priority: 9, Do: "Check"},
+			{In: decide.In("Leaving"), When: decide.All("Turn"), Forbid: "it is leaving"},
+		},
+	}
+)
+
 func registry(t *testing.T) *resource.Registry {
 	t.Helper()
 	r := &resource.Registry{}
 	err := r.Register(
 		resource.MustDefine(resource.Options[spec, struct{}]{
 			Group: "edge.example", Version: "v1", Kind: "Gateway", ShortNames: []string{"gw"}, Description: "A way in.",
-			Lifecycle: lifecycle.Table{{State: "On", Healthy: true, Stable: true, To: lifecycle.To("Off")}, {State: "Off", Final: true}},
+			Lifecycle: life,
+			Decisions: table,
 			Columns:   []resource.Column{{Name: "Host", Path: ".spec.host"}},
 		}),
 		resource.MustDefine(resource.Options[spec, struct{}]{Group: "dns.example", Version: "v1", Kind: "Zone", Scope: resource.Cluster}),
@@ -63,9 +86,16 @@ func TestClientReadsIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if one.Lifecycle.States != 2 || !strings.Contains(one.Lifecycle.Text, "On") || !strings.Contains(one.Lifecycle.Mermaid, "Off") ||
+	gotLife, gotTable, err := one.Tables()
+	if err != nil || !reflect.DeepEqual(gotLife, life) || !reflect.DeepEqual(gotTable, table) || one.Decisions.Text != decide.Text(table) {
+		t.Errorf("%v: the tables came over as\n%+v\n%+v, want\n%+v\n%+v", err, gotLife, gotTable, life, table)
+	}
+	if none, nothing, err := all[0].Tables(); err != nil || none != nil || !reflect.DeepEqual(nothing, decide.Table{}) {
+		t.Errorf("a kind without tables has %v and %v, %v", none, nothing, err)
+	}
+	if one.Lifecycle.States != 4 || !strings.Contains(one.Lifecycle.Text, "On") || !strings.Contains(one.Lifecycle.Mermaid, "Off") ||
 		!strings.Contains(one.Lifecycle.DOT, "digraph") {
-		t.Errorf("%+v: want both states, drawn three times", one.Lifecycle)
+		t.Errorf("%+v: want all states, drawn three times", one.Lifecycle)
 	}
 	if want := (client.DescriptionColumn{Name: "Host", Type: "string", Path: ".spec.host"}); len(one.Columns) != 1 || one.Columns[0] != want {
 		t.Errorf("%+v, want %+v", one.Columns, want)
