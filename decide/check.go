@@ -47,7 +47,6 @@ func Check(life lifecycle.Table, t Table) error {
 		c.used()
 		c.entered()
 		c.loops()
-		c.deletable()
 		c.enumerate()
 	}
 	if len(c.faults) == 0 {

@@ -262,27 +262,6 @@ func TestCheckReadsTheLifecycle(t *testing.T) {
 	}
 }
 
-// TestCheckReadsDeletion: what may be asked for at any time must be possible at any time.
-func TestCheckReadsDeletion(t *testing.T) {
-	for _, c := range []struct {
-		state, want, reason string
-	}{
-		{"V", "the lifecycle does not lead from V to D: an object could not be deleted while an action runs there", "an action may run for hours"},
-		{"B", "the lifecycle does not lead from B to D: an object could not be deleted there, though that may be asked for at any time", "a resting object would have to act first"},
-	} {
-		life := small()
-		for i := range life {
-			if life[i].State == lifecycle.State(c.state) {
-				life[i].To = slices.DeleteFunc(life[i].To, func(s lifecycle.State) bool { return s == "D" })
-			}
-		}
-		p, ok := errors.AsType[*Problem](Check(life, signalled(serving()...)))
-		if !ok || !slices.Equal(p.Faults, []string{c.want}) {
-			t.Errorf("%s: got %v, want %q", c.reason, p, c.want)
-		}
-	}
-}
-
 func TestCheckNamesPlaces(t *testing.T) {
 	grouped := small()
 	grouped[2].Parent = "Acting"

@@ -92,24 +92,6 @@ func (c *checker) entered() {
 	}
 }
 
-// deletable refuses states that deletion could not be entered from. It is asked for at any time, also while an action runs, and the engine moves an object into
-// the deleting state directly.
-func (c *checker) deletable() {
-	deleting := c.life.Deleting()
-	if deleting == "" {
-		return
-	}
-	for _, s := range states(c.life) {
-		switch {
-		case ending(c.life, s) || c.life.Allows(s, deleting):
-		case busy(c.life, c.table, s):
-			c.refuse(nil, "the lifecycle does not lead from %s to %s: an object could not be deleted while an action runs there", s, deleting)
-		default:
-			c.refuse(nil, "the lifecycle does not lead from %s to %s: an object could not be deleted there, though that may be asked for at any time", s, deleting)
-		}
-	}
-}
-
 // loops refuses rows that fire without a signal and lead back to themselves: since they consume nothing, they would go round for ever.
 func (c *checker) loops() {
 	for i, r := range c.table.Rows {

@@ -156,7 +156,7 @@ func (c *checker) reachable() {
 	}
 }
 
-// deletion: there is at most one deleting state, every other leads to it, and it leads to an end.
+// deletion: there is at most one deleting state, every other leads to it directly, because deletion is asked for at any time, and it leads to an end.
 func (c *checker) deletion() {
 	var deleting []State
 	for _, r := range c.table {
@@ -176,12 +176,16 @@ func (c *checker) deletion() {
 	}
 	var stuck []State
 	for _, r := range c.table {
-		if !r.Final && !c.table.from(r.State)[deleting[0]] {
+		if !r.Final && !c.table.Allows(r.State, deleting[0]) {
 			stuck = append(stuck, r.State)
 		}
 	}
 	if len(stuck) > 0 {
-		c.refuse("from %s there is no way to %s: an object there could never be deleted", join(stuck), deleting[0])
+		verb := "does"
+		if len(stuck) > 1 {
+			verb = "do"
+		}
+		c.refuse("%s %s not lead to %s: an object could not be deleted there, though that may be asked for at any time", join(stuck), verb, deleting[0])
 	}
 }
 

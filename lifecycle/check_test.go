@@ -132,7 +132,7 @@ var wrongTables = []struct {
 		[]string{"Going is deleting, but does not lead to a final state directly"}},
 	{"undeletable", "a user's wish to delete would never be granted",
 		Table{{State: "On", To: To("Broken", "Worse", "Going")}, {State: "Broken", To: To("Off")}, {State: "Worse", To: To("Off")}, {State: "Going", Deleting: true, To: To("Off")}, {State: "Off", Final: true}},
-		[]string{"from Broken and Worse there is no way to Going: an object there could never be deleted"}},
+		[]string{"Broken and Worse do not lead to Going: an object could not be deleted there, though that may be asked for at any time"}},
 	{"deletingFinal", "deletion takes time",
 		Table{{State: "On", To: To("Off")}, {State: "Off", Final: true, Deleting: true}},
 		[]string{"Off is both deleting and final: deletion takes time, its end is another state"}},

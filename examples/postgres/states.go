@@ -74,8 +74,8 @@ var databaseTable = setpoint.Decisions{
 	},
 	Actions: []setpoint.ActionStates{
 		{Name: "Promote", Via: Promoting, To: Available, Else: Unavailable},
-		{Name: "Unfollow", Via: Unfollowing, To: Available, Else: Unavailable},
-		{Name: "Follow", Via: Following, To: Available, Else: Unavailable, Yield: []setpoint.SignalName{NeedsPromote, NeedsRestore}},
+		{Name: "Unfollow", Via: Unfollowing, To: Available, Else: Available},
+		{Name: "Follow", Via: Following, To: Available, Else: Available, Yield: []setpoint.SignalName{NeedsPromote, NeedsRestore}},
 		{Name: "Restart", Via: Restarting, To: Available, Else: Unavailable},
 		{Name: "Apply", Via: Restarting, To: Available, Else: Unavailable},
 		{Name: "Restore", Via: Restoring, To: Available, Else: Unavailable},

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // archiveFile is the file of a data folder that names its archive. Copies and rewinds take it with them.
@@ -59,10 +60,35 @@ func (h *Host) pruneArchive(ctx context.Context, name string) error {
 		return err
 	}
 	used, err := h.archiveUsed(name)
-	if err != nil || used {
+	if err != nil {
 		return err
 	}
+	if used {
+		return h.ageArchive(name)
+	}
 	return os.RemoveAll(h.archive(name))
+}
+
+// ageArchive removes segments that no backup needs and that are too old for a standby that was away. Histories stay: by them a
+// promotion learns which timelines there are already.
+func (h *Host) ageArchive(name string) error {
+	entries, err := os.ReadDir(h.archive(name))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err == nil && !strings.HasSuffix(entry.Name(), ".history") && time.Since(info.ModTime()) > h.options.Keep {
+			err = os.Remove(filepath.Join(h.archive(name), entry.Name()))
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // archiveUsed says whether a server's data is of this archive, or is being restored from it.

@@ -216,7 +216,7 @@ func TestAHostThatComesBackAdoptsWhatRunsAndStartsNothing(t *testing.T) {
 	l.health(t, "c", "streams", streaming)
 	// Data that has vanished is announced.
 	s := l.server("c")
-	if err := s.kill(); err != nil {
+	if err := s.clear(); err != nil {
 		t.Fatal(err)
 	}
 	l.end()

@@ -214,7 +214,7 @@ func TestHalfwayIsFinishedByTheSameToken(t *testing.T) {
 	halfway("2", Operation{Server: "a", Do: Fence})
 	b = halfway("3", Operation{Server: "b", Do: Promote})
 	halfway("4", Operation{Server: "b", Do: Synchronous, Standbys: []string{"a"}})
-	a = halfway("5", Operation{Server: "a", Do: Follow, Upstream: b.Address})
+	halfway("5", Operation{Server: "a", Do: Follow, Upstream: b.Address})
 	exec1(t, b, "CREATE TABLE kept ()") // waits for a
 	halfway("6", Operation{Server: "b", Do: Credential, User: "u", Password: new("secret"), MemberOf: []string{"pg_monitor"}})
 	halfway("7", BackupRequest{Server: "b", Do: Backup, Name: "n"})

@@ -37,6 +37,8 @@ type Options struct {
 	Every time.Duration
 	// MissAfter is how long a server may be silent before it counts as not answering. Default 2 × Every.
 	MissAfter time.Duration
+	// Keep is how long archived log is kept that no backup needs, for standbys that were away. Default 24 h.
+	Keep time.Duration
 	// StopServers stops all servers when the host itself ends in order.
 	StopServers bool
 	// Ready is told the bound address.
@@ -65,7 +67,7 @@ func (o Options) withDefaults() Options {
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
-	}{{&o.Grace, 10 * time.Second}, {&o.ReadyIn, time.Minute}, {&o.CopyIn, time.Hour}, {&o.Every, time.Second}} {
+	}{{&o.Grace, 10 * time.Second}, {&o.ReadyIn, time.Minute}, {&o.CopyIn, time.Hour}, {&o.Every, time.Second}, {&o.Keep, 24 * time.Hour}} {
 		if *d.field <= 0 {
 			*d.field = d.value
 		}

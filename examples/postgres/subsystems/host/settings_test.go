@@ -1,14 +1,16 @@
 package host
 
 import (
+	"errors"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/setpointhq/setpoint/command"
-	"github.com/setpointhq/setpoint/internal/testkit"
 )
 
 func TestParametersAreReloadedAndSomeWaitForARestart(t *testing.T) {
@@ -200,7 +202,24 @@ func TestBackupAndRestoreToAMoment(t *testing.T) {
 		}
 	}
 	archive := l.archive(l.archiveOf(t, "a"))
-	testkit.Wait(t, "there is an archive while there is a server", func() bool { return exists(archive) })
+	old := time.Now().Add(-2 * l.options.Keep)
+	for _, c := range []struct {
+		file, reason string
+		at           time.Time
+		kept         bool
+	}{
+		{"0000000100000000000000FD", "no backup needs it, and no standby comes that late", old, false},
+		{"0000000100000000000000FE", "a standby may need it", time.Now(), true},
+		{"0000000F.history", "histories say which timelines there are", old, true},
+	} {
+		path := filepath.Join(archive, c.file)
+		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, c.at, c.at), l.pruneArchive(t.Context(), filepath.Base(archive))); err != nil {
+			t.Fatal(err)
+		}
+		if exists(path) != c.kept {
+			t.Errorf("%s: %s is kept: %v", c.reason, c.file, !c.kept)
+		}
+	}
 	l.apply(t, "a", nil)
 	if exists(archive) {
 		t.Error("the archive outlives its last server and backup")

@@ -97,6 +97,22 @@ func (w *watch) round(ctx context.Context) {
 	w.server.host.board.report(*h)
 	if w.rounds++; w.rounds%(6*seldom) == 0 {
 		w.trimLog()
+		w.trimArchive(ctx)
+	}
+}
+
+// trimArchive has a primary's archive hold what somebody may need, and no more.
+func (w *watch) trimArchive(ctx context.Context) {
+	s := w.server
+	if !s.made() || s.standby() {
+		return
+	}
+	archive, err := readArchive(s.data())
+	if err == nil {
+		err = s.host.pruneArchive(ctx, archive)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.host.options.Log.Warn("an archive cannot be trimmed", "server", s.name, "error", err)
 	}
 }
 
