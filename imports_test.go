@@ -11,9 +11,9 @@ const module = "github.com/setpointhq/setpoint"
 
 // line is the way of a change: a package imports only those before it. "." is the root package.
 var line = []string{
-	"lifecycle", "decide", "resource", "availability", "command", "store", "store/internal/codec", "store/internal/draft", "store/internal/feed", "store/internal/group",
+	"lifecycle", "decide", "resource", "availability", "command", "store", "store/internal/codec", "store/internal/draft", "store/internal/scan", "store/internal/feed", "store/internal/group",
 	"store/sqlite", "store/postgres", "view", "queue", "control", ".",
-	"alert", "server/location", "telemetry", "api/kindsapi", "api/backupapi", "api", "server",
+	"alert", "availability/survey", "server/location", "telemetry", "api/kindsapi", "api/backupapi", "api", "server",
 }
 
 // core are the packages that an author's program cannot do without.

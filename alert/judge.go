@@ -13,10 +13,12 @@ const (
 	Failure Source = "Failure"
 	// Halt: an action stands still, and only an operator can end that.
 	Halt Source = "Halt"
+	// Delay: a step of an action takes longer than its author wants people not to know of.
+	Delay Source = "Delay"
 )
 
 // judged are the sources of which [Judge] speaks, in the order in which it asks them.
-var judged = [...]Source{Halt, Failure, Budget}
+var judged = [...]Source{Halt, Failure, Budget, Delay}
 
 // The causes of a [Halt].
 const (
@@ -37,7 +39,7 @@ const (
 )
 
 // Judge finds what is worth a human's attention on an object: an action that stands still until an operator decides, or else a controller that has failed for
-// good, or else the condition [resource.Late]. The cause of being late is the reason of the Ready condition, so that all objects that are late for one
+// good, or else the condition [resource.Late], or [resource.Delayed]. The cause of being late is the reason of the Ready condition, so that all objects that are late for one
 // reason are one group. A halted action is [Critical]; the others are in a state that the table does not call healthy, and otherwise [Warning]. It
 // finds nothing on an object that needs no help.
 func Judge(o *resource.Object, table lifecycle.Table) (Trouble, bool) {
@@ -55,7 +57,7 @@ func Judge(o *resource.Object, table lifecycle.Table) (Trouble, bool) {
 }
 
 // findings fill in cause, message and beginning, and report whether there is anything to tell.
-var findings = map[Source]func(*resource.Object, *Trouble) bool{Halt: halted, Failure: failed, Budget: late}
+var findings = map[Source]func(*resource.Object, *Trouble) bool{Halt: halted, Failure: failed, Budget: late, Delay: delayed}
 
 func halted(o *resource.Object, t *Trouble) bool {
 	a := o.Action
@@ -92,6 +94,15 @@ func late(o *resource.Object, t *Trouble) bool {
 		t.Cause = code(ready.Reason, t.Cause)
 		t.Message += ": " + ready.Message
 	}
+	return true
+}
+
+func delayed(o *resource.Object, t *Trouble) bool {
+	c, ok := o.Condition(resource.Delayed)
+	if !ok || c.Status != resource.True {
+		return false
+	}
+	t.Cause, t.Message, t.Since = code(c.Reason, "Delayed"), c.Message, c.Since
 	return true
 }
 

@@ -140,6 +140,7 @@ func TestJudge(t *testing.T) {
 		{"one whose steps have changed too", object("Draining", halts(resource.HaltParked)), "Halt ActionParked critical promote: the fence was refused"},
 		{"a pause is an operator's own", object("Provisioning", halts(resource.HaltPaused)), "Failure NoCapacity critical devices: none left"},
 		{"and one that moves is none", object("Draining", halts("")), "Failure NoCapacity warning devices: none left"},
+		{"a step that people want to know of", object("Draining", func(o *resource.Object) { condition(o, resource.Delayed, resource.True, "StepDelayed", "step copy") }), "Delay StepDelayed warning step copy"},
 		{"a controller that tries again has not", object("Provisioning", waits("Retry")), "Budget BudgetExceeded critical too long"},
 	} {
 		got := ""

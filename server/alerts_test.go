@@ -100,25 +100,32 @@ func (a *alertmanager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // await waits until the receiver knows exactly one alert, which is as wanted.
-func (a *alertmanager) await(what string, wanted func(postedAlert) bool) postedAlert {
-	a.t.Helper()
+func (a *alertmanager) await(what string, wanted func(postedAlert) bool) (postedAlert, error) {
 	limit := time.NewTimer(time.Minute)
 	defer limit.Stop()
 	for {
-		a.mu.Lock()
-		for _, p := range a.alerts {
-			if len(a.alerts) == 1 && wanted(p) {
-				a.mu.Unlock()
-				return p
-			}
+		found, known := a.only(wanted)
+		if found != nil {
+			return *found, nil
 		}
-		a.mu.Unlock()
 		select {
 		case <-a.news:
 		case <-limit.C:
-			a.t.Fatalf("%s: not within a minute; the receiver knows %v", what, a.alerts)
+			return postedAlert{}, fmt.Errorf("%s: not within a minute; the receiver knows %s", what, known)
 		}
 	}
+}
+
+// only is the one alert that the receiver knows, if there is one and it is as wanted; and what it knows, for people.
+func (a *alertmanager) only(wanted func(postedAlert) bool) (found *postedAlert, known string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, p := range a.alerts {
+		if len(a.alerts) == 1 && wanted(p) {
+			found = &p
+		}
+	}
+	return found, fmt.Sprint(a.alerts)
 }
 
 // TestAThousandFailuresOfOneCauseAreOneAlert: through a real plane on a real database, to a real receiver.
@@ -170,9 +177,12 @@ func fail(ctx context.Context, t *testing.T, p *setpoint.Plane, receiver *alertm
 	if err := createDevices(ctx, p, many); err != nil {
 		return err
 	}
-	firing := receiver.await("all of them in one alert", func(a postedAlert) bool {
+	firing, err := receiver.await("all of them in one alert", func(a postedAlert) bool {
 		return a.EndsAt.IsZero() && a.Annotations["count"] == fmt.Sprint(many)
 	})
+	if err != nil {
+		return err
+	}
 	want := map[string]string{
 		"alertname": alert.AlertName, "plane": "edge", "kind": "Device.alert.example", "state": "Provisioning", "cause": "Error", "severity": "critical",
 	}
@@ -189,8 +199,8 @@ func fail(ctx context.Context, t *testing.T, p *setpoint.Plane, receiver *alertm
 	}, false); err != nil {
 		return err
 	}
-	receiver.await("its end", func(a postedAlert) bool { return !a.EndsAt.IsZero() && !a.EndsAt.Before(a.StartsAt) })
-	return nil
+	_, err = receiver.await("its end", func(a postedAlert) bool { return !a.EndsAt.IsZero() && !a.EndsAt.Before(a.StartsAt) })
+	return err
 }
 
 // createDevices creates them through many doors at once, as the database commits such writes together.

@@ -160,7 +160,7 @@ var unfollow = action{Steps: []step{
 	setpoint.Wait("isExcluded", settled).Within(cutWithin),
 	setpoint.Call("barrier", operations, func(r *run) *host.Operation {
 		f := fleetIn(r)
-		return &host.Operation{Server: f.host(f.primary), Do: barrier}
+		return &host.Operation{Server: f.host(f.primary), Do: host.Barrier}
 	}).Retry(setpoint.Retry{For: restartFor}),
 	setpoint.Call("unfollow", operations, func(r *run) *host.Operation {
 		return &host.Operation{Server: fleetIn(r).host(r.Object.Status.Candidate), Do: host.Unfollow}
@@ -262,6 +262,3 @@ var restore = action{Steps: []step{
 	}),
 	setpoint.Wait("isSwitched", func(r *run) bool { return fleetIn(r).pointed() }),
 }}
-
-// barrier is a commit that says nothing.
-const barrier host.Verb = "barrier"

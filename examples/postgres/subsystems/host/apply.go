@@ -130,6 +130,7 @@ var verbs = map[Verb]verb{
 	Restart:     {do: job.doRestart, limit: func(o Options) time.Duration { return 3*o.Grace + o.ReadyIn }},
 	Synchronous: {do: job.doSynchronous, limit: quick},
 	Credential:  {do: job.doCredential, limit: quick},
+	Barrier:     {do: job.doBarrier, limit: quick},
 	Inspect:     {do: job.doInspect, limit: func(Options) time.Duration { return 5 * time.Second }},
 }
 

@@ -139,7 +139,7 @@ var lendable = []string{"pg_read_all_data", "pg_write_all_data", "pg_read_all_se
 
 func (o *Operation) check() error {
 	switch o.Do {
-	case Fence, Unfence, Promote, Unfollow, Restart, Inspect:
+	case Fence, Unfence, Promote, Unfollow, Restart, Barrier, Inspect:
 		return nil
 	case Follow:
 		return checkAddress("upstream", o.Upstream)

@@ -58,6 +58,12 @@ func TestFailoverAndReturn(t *testing.T) {
 	}
 	l.do(t, Operation{Server: "shop/b", Do: Synchronous, Standbys: []string{"shop/a", "shop/c"}})
 	exec1(t, b, "INSERT INTO kept VALUES (2)")
+	if passed := l.do(t, Operation{Server: "shop/b", Do: Barrier}); passed.LSN == "" {
+		t.Errorf("a barrier gave %+v", passed)
+	}
+	if refused := l.apply(t, "barrier", Operation{Server: "shop/c", Do: Barrier}); refused.Outcome == command.OutcomeDone {
+		t.Errorf("a barrier on a standby gave %+v: nothing can be committed there", refused)
+	}
 	a = l.do(t, Operation{Server: "shop/a", Do: Follow, Upstream: b.Address})
 	if a.Way != Rewound || a.Role != Standby || a.Fenced {
 		t.Errorf("following gave %+v: want it rewound, and no fence", a)

@@ -205,5 +205,17 @@ func (j job) doSynchronous(ctx context.Context, o Operation) (Result, subsystem.
 	return result, effect, err
 }
 
+// doBarrier waits for whom the clients' commits wait for, whatever this session's settings are.
+func (j job) doBarrier(ctx context.Context, _ Operation) (Result, subsystem.Effect, error) {
+	if j.fenced() {
+		return Result{}, "", errFenced
+	}
+	if _, err := j.query(ctx, "BEGIN", "SET LOCAL synchronous_commit = on", "SELECT pg_logical_emit_message(true, 'setpoint', 'barrier')", "COMMIT"); err != nil {
+		return Result{}, "", err
+	}
+	result, err := j.inspect(ctx)
+	return result, subsystem.NoEffect, err
+}
+
 // signal is PostgreSQL's mark of a server that follows.
 func signal(data string) string { return filepath.Join(data, "standby.signal") }

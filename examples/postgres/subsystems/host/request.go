@@ -78,6 +78,9 @@ const (
 	Synchronous Verb = "synchronous"
 	// Credential sets the password of the role User, which is made when missing, or, with a Password of null, drops the role.
 	Credential Verb = "credential"
+	// Barrier commits something that says nothing on a primary, as durably as its clients' commits: when it is done, a standby that commits wait for has
+	// everything that was committed before.
+	Barrier Verb = "barrier"
 	// Inspect only asks: for the role, the timeline and the end of the log. Of several standbys, the one to promote is the one
 	// with the highest LSN.
 	Inspect Verb = "inspect"
