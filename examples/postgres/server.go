@@ -105,7 +105,9 @@ func compareServer(t *setpoint.Turn, v *Server, s Secrets) setpoint.Outcome {
 			Server: t.NaturalKey(), Do: host.Synchronous, Standbys: v.Spec.Standbys,
 		}).Outcome()
 		v.Status.Following = ""
-	} else if v.Spec.Upstream != "" && v.Spec.Upstream != v.Status.Following {
+	} else if v.Spec.Upstream == "" {
+		v.Status.Following = "" // it stands alone: to follow again, even the same server, is an action
+	} else if v.Spec.Upstream != v.Status.Following {
 		t.Raise(v.Key, NeedsFollow, nil, setpoint.Because("it follows %s and should follow %s", v.Status.Following, v.Spec.Upstream))
 		outcome = setpoint.Await("FollowsAnother", "it is to follow "+v.Spec.Upstream)
 	}

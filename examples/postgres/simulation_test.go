@@ -216,6 +216,9 @@ func TestLeavingAndFollowing(t *testing.T) {
 		if d := state(w); d.State != Available || len(d.Status.Detached) != 0 || d.Status.Following != 2 {
 			t.Errorf("after following again it is %s: %+v\n%s", d.State, d.Status, waiting(w))
 		}
+		if v := s.servers["default/orders.s1-2"]; v.alone || v.role != host.Standby || v.upstream != address("default/orders.s1-0") {
+			t.Errorf("the server that left and came back is %+v", v)
+		}
 	})
 }
 
