@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -9,46 +10,34 @@ import (
 )
 
 func (a *app) actions() *cobra.Command {
-	var output string
-	c := &cobra.Command{
+	return a.aboutOne(&cobra.Command{
 		Use:   "actions KIND NAME | KIND/NAME",
 		Short: "Show the action under way on an object, and how the last one ended",
 		Long: `Show the action under way on an object: which step it is at, since when, and why it does not go on when it does not; and how the action before it ended. Actions are
 started by the kind's decision table alone: raise a signal (setpoint signal).`,
-		Example:           "  setpoint actions database/orders",
-		Args:              between(1, 2, "KIND NAME, or KIND/NAME"),
-		ValidArgsFunction: a.completeObjects,
-		RunE: func(c *cobra.Command, args []string) error {
-			form, err := parseFormat(output)
-			if err != nil {
-				return err
-			}
-			t, err := a.one(c.Context(), args)
-			if err != nil {
-				return err
-			}
-			x, err := a.client.Actions(c.Context(), t.Kind, t.Ref)
-			if err != nil {
-				return err
-			}
-			switch {
-			case form.name == "name" && x.Action != nil:
-				return a.out("%s", printable(x.Action.Name, false))
-			case form.name == "name":
-				return nil
-			case !form.table():
-				return a.value(form, x)
-			}
-			p := &page{w: a.Stdout}
-			if x.Action == nil {
-				p.line("No action is under way.")
-			}
-			a.actionOf(p, x.Action, x.Last)
-			return p.err
-		},
+		Example: "  setpoint actions database/orders",
+	}, a.showActions)
+}
+
+func (a *app) showActions(ctx context.Context, t target, form format) error {
+	x, err := a.client.Actions(ctx, t.Kind, t.Ref)
+	if err != nil {
+		return err
 	}
-	outputFlag(c, &output)
-	return c
+	switch {
+	case form.name == "name" && x.Action != nil:
+		return a.out("%s", printable(x.Action.Name, false))
+	case form.name == "name":
+		return nil
+	case !form.table():
+		return a.value(form, x)
+	}
+	p := &page{w: a.Stdout}
+	if x.Action == nil {
+		p.line("No action is under way.")
+	}
+	a.actionOf(p, x.Action, x.Last)
+	return p.err
 }
 
 // actionOf lays out the action under way and the last one, those that there are.

@@ -233,7 +233,7 @@ func explain(o *resource.Object) client.Explanation {
 	x := client.Explanation{
 		Object: o.Key.String(), UID: o.UID, Generation: o.Generation, ObservedGeneration: o.Observed, Revision: o.Revision, State: o.State,
 		StateSince: now.Add(-3 * time.Minute), Budget: "10m0s", Ready: o.Ready(), Conditions: o.Conditions, Waits: o.Waits,
-		Deleting: o.Deleted, Finalizers: o.Finalizers,
+		Deleting: o.Deleted, Finalizers: o.Finalizers, Action: o.Action, LastAction: o.Last, Signals: o.Signals,
 	}
 	if o.Ready() {
 		return x

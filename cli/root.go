@@ -254,3 +254,22 @@ func (a *app) one(ctx context.Context, args []string) (target, error) {
 	}
 	return all[0], nil
 }
+
+// aboutOne makes c, which has its words already, a command about one object, that shows something of it in any format.
+func (a *app) aboutOne(c *cobra.Command, show func(context.Context, target, format) error) *cobra.Command {
+	var output string
+	c.Args, c.ValidArgsFunction = between(1, 2, "KIND NAME, or KIND/NAME"), a.completeObjects
+	c.RunE = func(c *cobra.Command, args []string) error {
+		form, err := parseFormat(output)
+		if err != nil {
+			return err
+		}
+		t, err := a.one(c.Context(), args)
+		if err != nil {
+			return err
+		}
+		return show(c.Context(), t, form)
+	}
+	outputFlag(c, &output)
+	return c
+}

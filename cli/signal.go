@@ -71,32 +71,18 @@ before.`,
 }
 
 func (a *app) listSignals() *cobra.Command {
-	var output string
-	c := &cobra.Command{
-		Use:               "list KIND NAME | KIND/NAME",
-		Short:             "List the signals that stand on an object",
-		Long:              `List the signals that have been raised on an object and not been served yet, oldest first: by whom and why, and what becomes of them.`,
-		Example:           "  setpoint signals list database/orders",
-		Args:              between(1, 2, "KIND NAME, or KIND/NAME"),
-		ValidArgsFunction: a.completeObjects,
-		RunE: func(c *cobra.Command, args []string) error {
-			form, err := parseFormat(output)
-			if err != nil {
-				return err
-			}
-			t, err := a.one(c.Context(), args)
-			if err != nil {
-				return err
-			}
-			standing, err := a.client.Signals(c.Context(), t.Kind, t.Ref)
-			if err != nil {
-				return err
-			}
-			return a.showSignals(form, standing)
-		},
-	}
-	outputFlag(c, &output)
-	return c
+	return a.aboutOne(&cobra.Command{
+		Use:     "list KIND NAME | KIND/NAME",
+		Short:   "List the signals that stand on an object",
+		Long:    `List the signals that have been raised on an object and not been served yet, oldest first: by whom and why, and what becomes of them.`,
+		Example: "  setpoint signals list database/orders",
+	}, func(ctx context.Context, t target, form format) error {
+		standing, err := a.client.Signals(ctx, t.Kind, t.Ref)
+		if err != nil {
+			return err
+		}
+		return a.showSignals(form, standing)
+	})
 }
 
 func (a *app) showSignals(form format, standing []client.StandingSignal) error {

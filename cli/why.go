@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -13,44 +14,22 @@ import (
 )
 
 func (a *app) why() *cobra.Command {
-	var output string
-	c := &cobra.Command{
+	return a.aboutOne(&cobra.Command{
 		Use:   "why KIND NAME | KIND/NAME",
 		Short: "Explain why an object is where it is",
 		Long: `Explain why an object is where it is: its state and for how long, what its controllers wait for and until when, the commands under way
 to subsystems, the chain of waits down to the root cause, and the command that acts on it.`,
-		Example:           "  setpoint why gateway shop",
-		Args:              between(1, 2, "KIND NAME, or KIND/NAME"),
-		ValidArgsFunction: a.completeObjects,
-		RunE: func(c *cobra.Command, args []string) error {
-			form, err := parseFormat(output)
-			if err != nil {
-				return err
-			}
-			t, err := a.one(c.Context(), args)
-			if err != nil {
-				return err
-			}
-			x, err := a.client.Why(c.Context(), t.Kind, t.Ref)
-			if err != nil {
-				return err
-			}
-			if !form.table() {
-				return a.value(form, x)
-			}
-			o, err := a.client.Get(c.Context(), t.Kind, t.Ref)
-			if err != nil {
-				return err
-			}
-			status, err := o.Engine()
-			if err != nil {
-				return err
-			}
-			return a.explain(x, status)
-		},
-	}
-	outputFlag(c, &output)
-	return c
+		Example: "  setpoint why gateway shop",
+	}, func(ctx context.Context, t target, form format) error {
+		x, err := a.client.Why(ctx, t.Kind, t.Ref)
+		if err != nil {
+			return err
+		}
+		if !form.table() {
+			return a.value(form, x)
+		}
+		return a.explain(x)
+	})
 }
 
 // page is text in sections, being laid out. The first error stays.
@@ -85,7 +64,7 @@ func (p *page) section(title string, lines [][]string) {
 }
 
 // explain lays an explanation out, with what the object says about its action and signals.
-func (a *app) explain(x *client.Explanation, s client.EngineStatus) error {
+func (a *app) explain(x *client.Explanation) error {
 	p := &page{w: a.Stdout}
 	p.line("%s %s", x.Object, a.position(x))
 	if !x.Deleting.IsZero() {
@@ -96,8 +75,8 @@ func (a *app) explain(x *client.Explanation, s client.EngineStatus) error {
 	}
 	p.section("Conditions", a.conditionLines(x.Conditions))
 	p.section("Waits", a.waitLines(x.Waits))
-	a.actionOf(p, s.Action, s.Last)
-	p.section("Signals", a.signalLines(s.Signals))
+	a.actionOf(p, x.Action, x.LastAction)
+	p.section("Signals", a.signalLines(x.Signals))
 	p.section("Commands", a.commandLines(x.Commands))
 	p.section("Queue", a.queueLines(x.Queue))
 	p.section("Children", childLines(x.Children))

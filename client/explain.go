@@ -25,11 +25,15 @@ type Explanation struct {
 	Ready      bool                 `json:"ready"`
 	Conditions []resource.Condition `json:"conditions,omitempty"`
 	Waits      []resource.Wait      `json:"waits,omitempty"`
-	Deleting   time.Time            `json:"deleting,omitzero"`
-	Finalizers []resource.Finalizer `json:"finalizers,omitempty"`
-	Queue      []ExplainedQueue     `json:"queue,omitempty"`
-	Commands   []ExplainedCommand   `json:"commands,omitempty"`
-	Children   []ExplainedChild     `json:"children,omitempty"`
+	// Action is the action under way, LastAction how the one before it ended, and Signals are those that stand.
+	Action     *resource.Action          `json:"action,omitempty"`
+	LastAction *resource.ActionEnd       `json:"lastAction,omitempty"`
+	Signals    []resource.StandingSignal `json:"signals,omitempty"`
+	Deleting   time.Time                 `json:"deleting,omitzero"`
+	Finalizers []resource.Finalizer      `json:"finalizers,omitempty"`
+	Queue      []ExplainedQueue          `json:"queue,omitempty"`
+	Commands   []ExplainedCommand        `json:"commands,omitempty"`
+	Children   []ExplainedChild          `json:"children,omitempty"`
 	// Chain leads from this object to the root cause, one wait after the other.
 	Chain []ExplainedLink `json:"chain,omitempty"`
 	// Hint is the command line that shows or acts on the root cause.
