@@ -1,20 +1,17 @@
 package setpoint_test
 
 import (
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/setpointhq/setpoint"
 	"github.com/setpointhq/setpoint/decide"
+	"github.com/setpointhq/setpoint/internal/testkit/golden"
 	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store/sqlite"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // door is a lifecycle with a state in which an action runs.
 func door() lifecycle.Table {
@@ -89,17 +86,5 @@ func TestAWrongTableIsRefusedAtRegistration(t *testing.T) {
 	if _, err := resource.Define(resource.Options[struct{}, struct{}]{Group: "test.example", Version: "v1", Kind: "Door", Lifecycle: door(), Decisions: porter()}); err != nil {
 		t.Errorf("the table that the wrong ones are made of is right, but: %v", err)
 	}
-	path := filepath.Join("testdata", "decisions_refused.txt")
-	if *update {
-		if err := os.WriteFile(path, []byte(all.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if all.String() != string(want) {
-		t.Errorf("%s differs; run the test with -update and look at the change.\ngot:\n%s", path, all.String())
-	}
+	golden.Check(t, "decisions_refused.txt", all.String())
 }

@@ -68,6 +68,21 @@ func steep(t *setpoint.Turn, tea *Tea) setpoint.Outcome {
 	return setpoint.Done()
 }
 
+// A kind that was put together at run time is checked without a panic: what is wrong is said, with the table drawn.
+func ExampleDefine() {
+	_, err := setpoint.Define(setpoint.KindOptions[TeaSpec, TeaStatus]{
+		Group: "cafe.example", Version: "v1",
+		Lifecycle: setpoint.Lifecycle{{State: Steeping, To: setpoint.To(Served)}, {State: Served, Healthy: true, Stable: true}},
+	})
+	fmt.Println(err)
+	// Output:
+	// kind Tea.cafe.example: the lifecycle is wrong:
+	//   - Served has no way out and is not final: say Final, or where it leads to
+	//   STATE     IN  IS                          BUDGET  TO
+	//   Steeping  -   initial unhealthy unstable  -       Served
+	//   Served    -   healthy stable              -       -
+}
+
 // What does not fit the kind is refused before it is stored, with the field named.
 func ExampleMustDefine() {
 	tea, err := Teas.New("default", "one", TeaSpec{Leaf: "assam"}, resource.Birth{Now: time.Now()})

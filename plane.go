@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"strconv"
 	"time"
 
 	"github.com/setpointhq/setpoint/control"
@@ -49,7 +47,7 @@ type Plane struct {
 // New checks the parts, and registers the kinds' rules with the store. Every problem is reported at once.
 func New(ctx context.Context, c Config) (*Plane, error) {
 	if c.Store == nil {
-		return nil, errors.New("setpoint: Config.Store is required; open one with sqlite.Open")
+		return nil, errors.New("setpoint: Config.Store is required; open one with sqlite.Open or postgres.Open")
 	}
 	if c.NewUID == nil {
 		c.NewUID = resource.NewUID
@@ -58,7 +56,7 @@ func New(ctx context.Context, c Config) (*Plane, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.Name == "" {
-		c.Name = processName()
+		c.Name = store.ProcessName()
 	}
 	p := &Plane{config: c, store: c.Store, registry: &resource.Registry{}}
 	if err := p.registry.Register(c.Kinds...); err != nil {
@@ -80,15 +78,6 @@ func New(ctx context.Context, c Config) (*Plane, error) {
 		return nil, fmt.Errorf("setpoint: register kinds with the store: %w", err)
 	}
 	return p, nil
-}
-
-// processName is "host/pid".
-func processName() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	return host + "/" + strconv.Itoa(os.Getpid())
 }
 
 // Run works until ctx ends, then stops gracefully: no new turn or call begins, those under way may finish for the grace

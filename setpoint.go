@@ -103,6 +103,8 @@ var (
 	After = control.After
 	// Await: parked until something changes.
 	Await = control.Await
+	// On points at an object, for Await.
+	On = control.Ref
 	// Fail: the turn failed; the error's class says what follows.
 	Fail = control.Fail
 	// Terminal marks an error that repeating cannot mend.

@@ -129,7 +129,7 @@ type SignalRequest struct {
 	For time.Duration
 }
 
-// Signal raises a signal on an object (P6): it is stored, and consumed by the turn that acts on it. It returns the identity of the signal, and whether it is
+// Signal raises a signal on an object: it is stored, and consumed by the turn that acts on it. It returns the identity of the signal, and whether it is
 // a new one. It fails with [ErrSignal] when the kind does not know the signal or forbids it now, store.ErrNotFound or *store.CommitError.
 func (p *Plane) Signal(ctx context.Context, by string, key Key, r SignalRequest) (id store.SignalID, fresh bool, err error) {
 	if _, err := p.begin(ctx, key); err != nil {

@@ -25,9 +25,6 @@ type Step[ID comparable, Row any] struct {
 // ID identifies the row.
 func (s *Step[ID, Row]) ID() ID { return s.id }
 
-// Version is the version of the row that the step has loaded or saved last.
-func (s *Step[ID, Row]) Version() Version { return s.version }
-
 // Attempts counts the failed turns of this row since the last one that was Done.
 func (s *Step[ID, Row]) Attempts() int { return s.attempts }
 
@@ -54,7 +51,7 @@ func (s *Step[ID, Row]) Save(ctx context.Context) error {
 }
 
 // Token returns the idempotency token of one effect of this row, from the field that the function points out, and makes sure
-// that it is stored before anybody is sent it (C8). An empty field gets a new token, and the row is saved and read back: a
+// that it is stored before anybody is sent it. An empty field gets a new token, and the row is saved and read back: a
 // token that the source does not keep is an error, not a second effect. Call it before the effect, send the token with every
 // attempt, and clear the field only to intend the effect once more.
 //

@@ -3,10 +3,9 @@ package alert
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/setpointhq/setpoint/internal/legible"
 	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 )
@@ -94,7 +93,7 @@ func (t *Trouble) prepare() error {
 	if wrong != "" {
 		return fmt.Errorf("trouble of %s: %w: %s", t.Object, ErrTrouble, wrong)
 	}
-	t.Message = clip(t.Message, maxMessage)
+	t.Message = legible.Clip(t.Message, maxMessage)
 	return nil
 }
 
@@ -108,18 +107,4 @@ func camelCase(s string) bool {
 		}
 	}
 	return s != "" && len(s) <= maxCode
-}
-
-// clip makes a text valid UTF-8 of at most limit bytes.
-func clip(s string, limit int) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= limit {
-		return s
-	}
-	const more = "…"
-	end := limit - len(more)
-	for end > 0 && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + more
 }

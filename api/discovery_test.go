@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/setpointhq/setpoint/internal/testkit/golden"
 	"github.com/setpointhq/setpoint/resource"
 )
 
@@ -30,7 +31,7 @@ func TestDiscovery(t *testing.T) {
 	for _, v := range []string{"goVersion", "platform"} {
 		got = withoutLine(got, v)
 	}
-	golden(t, "discovery.txt", got)
+	golden.Check(t, "discovery.txt", got)
 }
 
 func indented(t testing.TB, body string) string {
@@ -114,7 +115,7 @@ func TestOpenAPI(t *testing.T) {
 			}
 		}
 		if path == "apis/edge.example/v1" {
-			golden(t, "openapi.json", indented(t, text)+"\n")
+			golden.Check(t, "openapi.json", indented(t, text)+"\n")
 		}
 	}
 	for _, none := range []string{"/openapi/v2", "/openapi", "/openapi/v3/apis/none/v1"} {

@@ -1,9 +1,11 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"net/http"
+	"io"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -67,7 +69,39 @@ spec:
 
 // A server that shuts down ends the watches first: they would not end by themselves.
 func ExampleHandler_Drain() {
-	handler := api.New(api.Options{Plane: nil})
-	server := &http.Server{Handler: handler}
-	server.RegisterOnShutdown(handler.Drain)
+	if err := drained(); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// the watch ended after "", and so did the server
+}
+
+// drained stops a server that has a watch.
+func drained() (err error) {
+	folder, err := os.MkdirTemp("", "setpoint")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	plane, stop, err := openPlane(filepath.Join(folder, "plane.db"), gateways())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	handler := api.New(api.Options{Plane: plane})
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.RegisterOnShutdown(handler.Drain)
+	server.Start()
+	defer server.Close()
+
+	watch, err := server.Client().Get(server.URL + "/apis/edge.example/v1/gateways?watch=1")
+	if err != nil {
+		return err
+	}
+	if err := server.Config.Shutdown(context.Background()); err != nil { // which waits for all requests
+		return err
+	}
+	seen, err := io.ReadAll(watch.Body)
+	fmt.Printf("the watch ended after %q, and so did the server\n", seen)
+	return errors.Join(err, watch.Body.Close())
 }

@@ -1,20 +1,16 @@
 package api_test
 
 import (
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/setpointhq/setpoint/api"
+	"github.com/setpointhq/setpoint/internal/testkit/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // exchange sends a request and returns the answer.
 func (s *served) exchange(t testing.TB, method, path, body string, header ...string) (*http.Response, string) {
@@ -184,36 +180,5 @@ func TestTranscript(t *testing.T) {
 	for _, v := range varying {
 		got = v.what.ReplaceAllString(got, v.as)
 	}
-	golden(t, "transcript.txt", got)
-}
-
-// golden holds a text against a file in testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got == string(want) {
-		return
-	}
-	have, expected := strings.Split(got, "\n"), strings.Split(string(want), "\n")
-	for i := range max(len(have), len(expected)) {
-		var g, w string
-		if i < len(have) {
-			g = have[i]
-		}
-		if i < len(expected) {
-			w = expected[i]
-		}
-		if g != w {
-			t.Fatalf("%s, line %d:\n got %s\nwant %s", path, i+1, g, w)
-		}
-	}
+	golden.Check(t, "transcript.txt", got)
 }

@@ -1,4 +1,4 @@
-// Package availability computes from the history of objects how much of the time their customers had them, and had them in order (P4).
+// Package availability computes from the history of objects how much of the time their customers had them, and had them in order.
 //
 // Three steps: what the states mean, what happened, what is asked.
 //

@@ -1,11 +1,10 @@
 package availability
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 
+	"github.com/setpointhq/setpoint/internal/legible"
 	"github.com/setpointhq/setpoint/lifecycle"
 )
 
@@ -26,9 +25,9 @@ func (g Groups) String() string {
 		}
 	}
 	if len(worst) == 1 {
-		return table(rows)
+		return legible.Columns(rows)
 	}
-	return table(rows) + "\n" + table(worst)
+	return legible.Columns(rows) + "\n" + legible.Columns(worst)
 }
 
 // cells are mean, percentiles and MTBF, or dashes.
@@ -53,7 +52,7 @@ func (r Report) String() string {
 		for _, o := range r.Outages {
 			rows = append(rows, o.cells())
 		}
-		b.WriteString(table(rows))
+		b.WriteString(legible.Columns(rows))
 	}
 	b.WriteString(r.Caveats.String())
 	return b.String()
@@ -64,7 +63,7 @@ func (o Outage) cells() []string {
 	if o.Truncated {
 		length = "≥" + length
 	}
-	return []string{stamp(o.Start), length, string(o.Outcome), path(o.Path), dash(o.Reason), dash(o.Cause)}
+	return []string{stamp(o.Start), length, string(o.Outcome), path(o.Path), legible.Dash(o.Reason), legible.Dash(o.Cause)}
 }
 
 // path draws the states of an outage: "Unavailable→Promoting".
@@ -74,13 +73,6 @@ func path(states []lifecycle.State) string {
 		names[i] = string(s)
 	}
 	return strings.Join(names, "→")
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }
 
 // String is one line per caveat, none for a complete history.
@@ -112,18 +104,5 @@ func (c Curve) String() string {
 		}
 		rows = append(rows, row)
 	}
-	return table(rows)
-}
-
-// table sets rows in columns.
-func table(rows [][]string) string {
-	var b bytes.Buffer
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, r := range rows {
-		fmt.Fprintln(w, strings.Join(r, "\t"))
-	}
-	if err := w.Flush(); err != nil {
-		panic("availability: a buffer in memory refused a table: " + err.Error()) // bytes.Buffer does not fail
-	}
-	return b.String()
+	return legible.Columns(rows)
 }

@@ -23,6 +23,11 @@ func TestCosts(t *testing.T) {
 			costs:  convergeGatewaysOnSQLite(t, 48),
 			most:   map[string]float64{"commits/gateway": 22, "objects-written/gateway": 28, "commands-written/gateway": 10},
 		},
+		{
+			reason: "the signal, the beginning, and one for each of five steps, the last of which is also the end; a step's row is written and removed",
+			costs:  workOnSQLite(t, 16, 48),
+			most:   map[string]float64{"commits/action": 7.5, "command-rows/action": 10.5, "turns/action": 9},
+		},
 	} {
 		for unit, most := range c.most {
 			if got := c.costs[unit]; got > most || got == 0 {

@@ -11,6 +11,6 @@
 //   - Commits, rows and statements are counted, and are the same on every machine but for the order in which things happen.
 //
 // Group commit is in group_test.go, the way from a commit to a turn in latency_test.go, one parent with three children in parent_test.go, 5,000
-// gateways in gateways_test.go, the view with 1,000,000 objects in view_test.go, and what a change costs among so many objects at
+// gateways in gateways_test.go, actions of five steps in actions_test.go, the view with 1,000,000 objects in view_test.go, and what a change costs among so many objects at
 // rest in growth_test.go. The tests of the package hold the same code to the counts that the page states.
 package bench

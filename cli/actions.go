@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/setpointhq/setpoint/internal/legible"
 	"github.com/setpointhq/setpoint/resource"
 )
 
@@ -104,7 +105,7 @@ func (a *app) stepLines(steps []resource.ActionStep) (lines [][]string) {
 // signalLines are the signals that stand, as an object shows them.
 func (a *app) signalLines(signals []resource.StandingSignal) (lines [][]string) {
 	for _, s := range signals {
-		lines = append(lines, []string{string(s.Name), dash(s.By), a.since(s.At), dash(s.Why), s.Note})
+		lines = append(lines, []string{string(s.Name), legible.Dash(s.By), a.since(s.At), legible.Dash(s.Why), s.Note})
 	}
 	return titled(lines, "SIGNAL", "BY", "FOR", "WHY", "WHAT BECOMES OF IT")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/setpointhq/setpoint/client"
+	"github.com/setpointhq/setpoint/internal/legible"
 	"github.com/setpointhq/setpoint/resource"
 )
 
@@ -225,7 +226,7 @@ func (f kinship) tree(uid resource.UID, depth int) (lines [][]string) {
 			reason = ""
 		}
 		name := strings.Repeat("  ", depth) + objectName(k.kind, k.object.Metadata.Name)
-		lines = append(lines, []string{name, dash(string(s.State)), words, reason})
+		lines = append(lines, []string{name, legible.Dash(string(s.State)), words, reason})
 		lines = append(lines, f.tree(k.object.Metadata.UID, depth+1)...)
 	}
 	return lines

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/setpointhq/setpoint/client"
+	"github.com/setpointhq/setpoint/internal/legible"
 )
 
 func (a *app) history() *cobra.Command {
@@ -68,7 +69,7 @@ func historyLines(entries []client.HistoryEntry, wide bool) [][]string {
 	lines := [][]string{heads}
 	for _, e := range entries {
 		line := []string{
-			e.At.UTC().Format(time.RFC3339), e.Revision.String(), e.Type, dash(changed(e)), dash(because(e)), dash(e.Writer.Name), dash(cause(e.Cause)),
+			e.At.UTC().Format(time.RFC3339), e.Revision.String(), e.Type, legible.Dash(changed(e)), legible.Dash(because(e)), legible.Dash(e.Writer.Name), legible.Dash(cause(e.Cause)),
 		}
 		if wide {
 			line = append(line, string(e.UID))

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/setpointhq/setpoint/client"
+	"github.com/setpointhq/setpoint/internal/legible"
 )
 
 func (a *app) kinds() *cobra.Command {
@@ -91,9 +92,9 @@ func (a *app) kindTable(kinds []client.Kind, described []client.KindDescription,
 				}
 			}
 		}
-		line := []string{k.Kind, k.Plural, dash(strings.Join(k.ShortNames, ",")), k.APIVersion(), fmt.Sprint(k.Namespaced), states}
+		line := []string{k.Kind, k.Plural, legible.Dash(strings.Join(k.ShortNames, ",")), k.APIVersion(), fmt.Sprint(k.Namespaced), states}
 		if wide {
-			line = append(line, dash(about))
+			line = append(line, legible.Dash(about))
 		}
 		for i := range line {
 			line[i] = printable(line[i], false)
@@ -148,7 +149,7 @@ func (a *app) showKind(k client.Kind, d *client.KindDescription) error {
 	}
 	var columns [][]string
 	for _, c := range d.Columns {
-		columns = append(columns, []string{c.Name, c.Type, dash(c.Path), c.Description})
+		columns = append(columns, []string{c.Name, c.Type, legible.Dash(c.Path), c.Description})
 	}
 	if len(columns) > 0 {
 		p.line("")

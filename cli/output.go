@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/setpointhq/setpoint/client"
+	"github.com/setpointhq/setpoint/internal/legible"
 )
 
 // format is what -o asks for.
@@ -168,7 +169,7 @@ func (p *tablePrinter) head() (line []string) {
 
 func (p *tablePrinter) row(r client.Row) (line []string) {
 	if p.namespaces {
-		line = append(line, dash(string(r.Object.Metadata.Namespace)))
+		line = append(line, legible.Dash(string(r.Object.Metadata.Namespace)))
 	}
 	for i, c := range r.Cells {
 		if i >= len(p.columns) || p.wide || p.columns[i].Priority == 0 {

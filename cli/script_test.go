@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/setpointhq/setpoint/cli"
+	"github.com/setpointhq/setpoint/internal/testkit/script"
 	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/server/location"
@@ -134,29 +134,8 @@ func TestScripts(t *testing.T) {
 			})
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"engine": engine, "exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"engine": engine, "exits": script.Exits},
 	})
-}
-
-// exits runs a program that must end with a code: exits CODE PROGRAM ARGUMENT…
-func exits(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exits CODE PROGRAM ARGUMENT…")
-	}
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	err = ts.Exec(args[1], args[2:]...)
-	var ended *exec.ExitError
-	switch {
-	case err == nil:
-		if want != 0 {
-			ts.Fatalf("exit code 0, want %d", want)
-		}
-	case !errors.As(err, &ended):
-		ts.Fatalf("%v", err)
-	case ended.ExitCode() != want:
-		ts.Fatalf("exit code %d, want %d", ended.ExitCode(), want)
-	}
 }
 
 // engine plays the controllers: engine KIND/NAME CHANGE…, where a change is state=S, ready=True|False, wait=CODE, action=NAME, note=TEXT (of

@@ -11,6 +11,7 @@ import (
 
 	"github.com/setpointhq/setpoint/client"
 	"github.com/setpointhq/setpoint/decide"
+	"github.com/setpointhq/setpoint/internal/legible"
 	"github.com/setpointhq/setpoint/lifecycle"
 )
 
@@ -107,9 +108,9 @@ func (a *app) showSignals(form format, standing []client.StandingSignal) error {
 	}
 	lines := [][]string{heads}
 	for _, s := range standing {
-		line := []string{string(s.Name), dash(s.By), a.since(s.At), a.until(s.Expires), dash(s.Key), dash(s.Why), dash(s.Note)}
+		line := []string{string(s.Name), legible.Dash(s.By), a.since(s.At), a.until(s.Expires), legible.Dash(s.Key), legible.Dash(s.Why), legible.Dash(s.Note)}
 		if form.name == "wide" {
-			line = append(line, cell(float64(s.ID)), dash(string(s.Payload)))
+			line = append(line, cell(float64(s.ID)), legible.Dash(string(s.Payload)))
 		}
 		for i := range line {
 			line[i] = printable(line[i], false)
@@ -159,7 +160,7 @@ func (a *app) signalTable() *cobra.Command {
 func aboutSignals(t decide.Table) string {
 	lines := [][]string{{"SIGNAL", "ASKS FOR"}}
 	for _, s := range t.Signals {
-		lines = append(lines, []string{printable(string(s.Name), false), dash(printable(s.About, false))})
+		lines = append(lines, []string{printable(string(s.Name), false), legible.Dash(printable(s.About, false))})
 	}
 	var b strings.Builder
 	if err := (&grid{}).write(&b, lines); err != nil {

@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/setpointhq/setpoint/internal/legible"
 )
 
 // printable replaces control characters, so that no text from elsewhere can move the cursor or change colours. Line feeds and tabs
@@ -88,14 +90,7 @@ func cell(v any) string {
 		}
 		text = printable(string(body), false)
 	}
-	return dash(text)
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
+	return legible.Dash(text)
 }
 
 // grid lays out lines of cells in columns. Widths only grow, so that a grid that goes on stays readable.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/setpointhq/setpoint/decide"
+	"github.com/setpointhq/setpoint/internal/legible"
 	"github.com/setpointhq/setpoint/lifecycle"
 )
 
@@ -153,7 +154,7 @@ func words[S ~string](names []S) string {
 	for i, n := range names {
 		texts[i] = string(n)
 	}
-	return dash(strings.Join(texts, ", "))
+	return legible.Dash(strings.Join(texts, ", "))
 }
 
 // completeTrial completes a kind, a state and signals.

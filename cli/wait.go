@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/setpointhq/setpoint/client"
+	"github.com/setpointhq/setpoint/internal/legible"
 	"github.com/setpointhq/setpoint/resource"
 )
 
@@ -159,7 +160,7 @@ func stateAim(state string) aim {
 			if err != nil {
 				return err.Error()
 			}
-			return "it is " + dash(string(s.State)) + "; " + conditionNow(o, resource.Ready)
+			return "it is " + legible.Dash(string(s.State)) + "; " + conditionNow(o, resource.Ready)
 		},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/setpointhq/setpoint/client"
+	"github.com/setpointhq/setpoint/internal/legible"
 	"github.com/setpointhq/setpoint/resource"
 )
 
@@ -135,9 +136,9 @@ func differences(before, now *client.Object) (string, error) {
 
 func arrow(from, to string) string {
 	if from == "" || from == to {
-		return dash(to)
+		return legible.Dash(to)
 	}
-	return from + "→" + dash(to)
+	return from + "→" + legible.Dash(to)
 }
 
 func waited(waits []resource.Wait, w resource.Wait) bool {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/setpointhq/setpoint/client"
+	"github.com/setpointhq/setpoint/internal/legible"
 	"github.com/setpointhq/setpoint/resource"
 )
 
@@ -68,7 +69,7 @@ func (a *app) explain(x *client.Explanation) error {
 	p := &page{w: a.Stdout}
 	p.line("%s %s", x.Object, a.position(x))
 	if !x.Deleting.IsZero() {
-		p.line("Deletion was asked for %s ago; held by: %s", a.since(x.Deleting), dash(joined(x.Finalizers)))
+		p.line("Deletion was asked for %s ago; held by: %s", a.since(x.Deleting), legible.Dash(joined(x.Finalizers)))
 	}
 	if x.ObservedGeneration < x.Generation {
 		p.line("Its controller has seen generation %d; the present one is %d.", x.ObservedGeneration, x.Generation)
@@ -116,7 +117,7 @@ func joined(names []resource.Finalizer) string {
 
 func (a *app) conditionLines(conditions []resource.Condition) (lines [][]string) {
 	for _, c := range conditions {
-		lines = append(lines, []string{c.Type, string(c.Status), dash(c.Reason), a.since(c.Since), c.Message})
+		lines = append(lines, []string{c.Type, string(c.Status), legible.Dash(c.Reason), a.since(c.Since), c.Message})
 	}
 	return titled(lines, "TYPE", "STATUS", "REASON", "FOR", "MESSAGE")
 }
@@ -131,7 +132,7 @@ func (a *app) waitLines(waits []resource.Wait) (lines [][]string) {
 		if w.Class != "" {
 			code += " (" + w.Class + ")"
 		}
-		lines = append(lines, []string{w.Controller, code, dash(strings.Join(on, ", ")), a.since(w.Since), a.until(w.Until), w.Message})
+		lines = append(lines, []string{w.Controller, code, legible.Dash(strings.Join(on, ", ")), a.since(w.Since), a.until(w.Until), w.Message})
 	}
 	return titled(lines, "CONTROLLER", "WAITS FOR", "ON", "FOR", "LOOKS AGAIN", "MESSAGE")
 }
@@ -177,7 +178,7 @@ func (a *app) queueLines(queue []client.ExplainedQueue) (lines [][]string) {
 
 func childLines(children []client.ExplainedChild) (lines [][]string) {
 	for _, c := range children {
-		lines = append(lines, []string{c.Object, dash(string(c.State)), readiness(c.Ready)})
+		lines = append(lines, []string{c.Object, legible.Dash(string(c.State)), readiness(c.Ready)})
 	}
 	return lines
 }

@@ -151,6 +151,12 @@ func (c *Client) ServerVersion(ctx context.Context) (string, error) {
 	return wire.GitVersion, err
 }
 
+// Live reports whether the server is alive: nil when it is, and otherwise, in its own words, why it should be restarted.
+func (c *Client) Live(ctx context.Context) error {
+	_, err := c.fetch(ctx, request{op: "ask whether the server is alive", method: http.MethodGet, path: "/livez", accept: "text/plain"})
+	return err
+}
+
 // Ready reports whether the server can serve: nil when it can, its own words otherwise. It does not wait for it.
 func (c *Client) Ready(ctx context.Context) error {
 	_, err := c.fetch(ctx, request{op: "ask whether the server is ready", method: http.MethodGet, path: "/readyz", accept: "text/plain"})

@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/setpointhq/setpoint/command"
 )
 
 // Media types of the dialect.
@@ -191,7 +193,7 @@ func retryAfter(err error) time.Duration {
 
 // backoff is a random pause: up to 100 ms, doubled with every attempt, at most MaxPause (full jitter).
 func (c *Client) backoff(attempt int) time.Duration {
-	limit := min(c.config.MaxPause, 100*time.Millisecond<<min(attempt-1, 16))
+	limit := command.Window(100*time.Millisecond, c.config.MaxPause, attempt)
 	return rand.N(limit) + 1
 }
 

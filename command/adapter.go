@@ -42,7 +42,7 @@ const (
 	OutcomeUnknown Outcome = "unknown"
 )
 
-// Class says what an error asks of the one who repeats (C4).
+// Class says what an error asks of the one who repeats.
 type Class string
 
 const (
@@ -86,7 +86,7 @@ type LookUp interface {
 
 // Observer is the optional capability of telling the engine what a subsystem noticed by itself. Observe
 // runs for as long as the plane does, reconnects by itself, and returns when ctx ends. It asks for
-// batches of changes; it never polls per resource (C11).
+// batches of changes; it never polls per resource.
 type Observer interface {
 	Observe(ctx context.Context, desk Desk) error
 }

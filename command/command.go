@@ -14,7 +14,8 @@ import (
 type AdapterName string
 
 // Token is the idempotency token of one intended effect: 32 lower-case hex digits. It is computed
-// once, stored with the command, and sent unchanged with every attempt, look-up and repair.
+// once, stored with the command, and sent unchanged with every attempt and look-up. A repair is
+// another intent, and has another token.
 type Token string
 
 // Slot is the identity of a command: one object keeps at most one live command per adapter and
@@ -60,9 +61,10 @@ type Command struct {
 	// Controller is the one whose turn staged the command, and is woken by its result.
 	Controller string
 	// Intent orders the wishes for one natural key. It is the revision of the view that the wish was
-	// computed from, so it rises with every new wish, also when a namesake of a former owner asks. A new
-	// intent begins when the request changes and when an observation contradicts an acknowledgement,
-	// never with a retry.
+	// computed from, or one more than the intent before where that is higher, so it rises with every new
+	// wish, also when a namesake of a former owner asks. A new intent begins when the request changes, when
+	// an observation contradicts an acknowledgement, and when an operator has what was given up tried
+	// again; never with a further attempt.
 	Intent uint64
 	// Token is TokenOf(incarnation at commit, slot, intent).
 	Token Token

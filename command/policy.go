@@ -44,13 +44,19 @@ func (p Policy) Backoff(attempt int, random *rand.Rand) time.Duration {
 	return Backoff(p.Base, p.Cap, attempt, random)
 }
 
-// Backoff is full jitter over base·2^(attempt-1), capped.
-func Backoff(base, limit time.Duration, attempt int, random *rand.Rand) time.Duration {
+// Window is the longest wait after the attempt'th failure (from 1): base·2^(attempt-1), at most limit. How much of it is left to chance is for the caller to
+// say.
+func Window(base, limit time.Duration, attempt int) time.Duration {
 	window := base
 	for i := 1; i < attempt && window < limit; i++ {
 		window *= 2
 	}
-	window = min(window, limit)
+	return min(window, limit)
+}
+
+// Backoff is full jitter over the [Window], but never less than a tenth of it.
+func Backoff(base, limit time.Duration, attempt int, random *rand.Rand) time.Duration {
+	window := Window(base, limit, attempt)
 	floor := window / 10
 	if window <= floor {
 		return window

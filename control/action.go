@@ -3,7 +3,6 @@ package control
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/setpointhq/setpoint/command"
@@ -16,7 +15,8 @@ import (
 // where it leads, is data, and stands in the table ([resource.Options].Decisions).
 type Decider[S, T any] struct {
 	// Compare keeps what the object has besides its actions: children, effects, status. It runs in every turn in which no action is under way, and its outcome is
-	// the object's. It may move the object among the states that the table lists as Moved. Nil compares nothing and is always Done.
+	// the object's. It may move the object among the states that the table lists as Moved. While it fails the table is not asked; for what should not keep an action from
+	// beginning, it returns Await. Nil compares nothing and is always Done.
 	Compare func(*Turn, *resource.Typed[S, T]) Outcome
 	// Actions has an entry for each action of the table; the zero Action only moves the object.
 	Actions map[decide.ActionName]Action[S, T]
@@ -31,19 +31,19 @@ type Action[S, T any] struct {
 	Steps []Step[S, T]
 	// Within is how long the action may take before it is undone; 0 is as long as it takes.
 	Within time.Duration
-	// Finish, when set, is called for the commit that ends the action well: it may set the object's status.
+	// Finish, when set, is called for the commit that ends the action well: it may set the object's status. When it refuses, the action is undone instead.
 	Finish func(*Run[S, T])
 }
 
 // Run is one run of an action, as the functions of its steps see it. They are pure, as turns are: what they compute is stored before it is sent, and never
 // computed again.
 type Run[S, T any] struct {
-	// Object is a copy. [Set] and [Action].Finish may change its Status; other changes are ignored.
+	// Object is a copy. [Set] and [Action].Finish may change its Status; nothing else should change anything.
 	Object *resource.Typed[S, T]
 	run    *run
 }
 
-// Turn is the turn that the step is computed in: for reading other objects, and for the time.
+// Turn is the turn that the step is computed in: for reading other objects, and for the time. [Set] and [Action].Finish may also declare children in it.
 func (r *Run[S, T]) Turn() *Turn { return r.run.t }
 
 // Result decodes the answer that a step of this run got, and reports whether there is one.
@@ -63,13 +63,10 @@ func (r *Run[S, T]) Result(step string, into any) bool {
 func (r *Run[S, T]) Began(step string) bool { return r.run.a.Step(step) != nil }
 
 // Signals are those that the action read when it began, oldest first, as far as they still stand.
-func (r *Run[S, T]) Signals() []store.Signal {
-	return slices.DeleteFunc(r.run.t.snapshot.Signals(r.run.t.stored.UID), func(s store.Signal) bool {
-		return !slices.Contains(r.run.a.Signals, uint64(s.ID))
-	})
-}
+func (r *Run[S, T]) Signals() []store.Signal { return r.run.signals() }
 
-// Refuse makes the step fail, with a reason, instead of being sent: the action is undone.
+// Refuse makes the step fail, with a reason, instead of being sent: the action is undone. What a [Set] or Finish has changed of the status by then stays. An undo that
+// refuses makes the action stuck: it is computed again when somebody raises Retry, or something changes that it has read.
 func (r *Run[S, T]) Refuse(format string, args ...any) {
 	if r.run.refusal == "" {
 		r.run.refusal = clip(fmt.Sprintf(format, args...))

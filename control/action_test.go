@@ -47,7 +47,7 @@ var engineTable = setpoint.Decisions{
 	},
 }
 
-var engines = setpoint.MustDefine(setpoint.KindOptions[spec, status]{
+var engineKind = setpoint.MustDefine(setpoint.KindOptions[spec, status]{
 	Group: group, Version: "v1", Kind: "Engine", Lifecycle: engineLife, Decisions: engineTable,
 })
 
@@ -60,7 +60,7 @@ func ask(name string) setpoint.Step[spec, status] {
 
 // driver drives engines with these steps of Tune.
 func driver(tune ...setpoint.Step[spec, status]) setpoint.Controller {
-	return engines.Decider("engine", setpoint.Decider[spec, status]{
+	return engineKind.Decider("engine", setpoint.Decider[spec, status]{
 		Actions: map[setpoint.ActionName]setpoint.Action[spec, status]{
 			"Build": {}, "Break": {},
 			"Tune": {Steps: tune, Finish: func(r *engineRun) { r.Object.Status.Runs++ }},
@@ -70,7 +70,7 @@ func driver(tune ...setpoint.Step[spec, status]) setpoint.Controller {
 
 func engineSetup(s command.Adapter, tune ...setpoint.Step[spec, status]) setpointtest.Setup {
 	return setpointtest.Setup{
-		Kinds: []*setpoint.Definition{engines.Definition}, Controllers: []setpoint.Controller{driver(tune...)},
+		Kinds: []*setpoint.Definition{engineKind.Definition}, Controllers: []setpoint.Controller{driver(tune...)},
 		Adapters: map[command.AdapterName]command.Adapter{"shop": s},
 	}
 }
@@ -78,9 +78,9 @@ func engineSetup(s command.Adapter, tune ...setpoint.Step[spec, status]) setpoin
 // built makes an engine that runs.
 func built(w *setpointtest.World) {
 	w.T.Helper()
-	w.Apply(engines.Definition, "e", spec{})
+	w.Apply(engineKind.Definition, "e", spec{})
 	w.Settle()
-	if o := must(w, engines.Definition, "e"); o.State != "Running" || !o.Ready() {
+	if o := must(w, engineKind.Definition, "e"); o.State != "Running" || !o.Ready() {
 		w.T.Fatalf("the engine is %s, ready %t: %s", o.State, o.Ready(), waits(o))
 	}
 }
@@ -106,8 +106,8 @@ func TestAnActionGoesThroughItsStepsInOneCommitEach(t *testing.T) {
 	setpointtest.Run(t, engineSetup(sub, ask("one"), ask("two"), ask("three"), ask("four"), ask("five")), func(w *setpointtest.World) {
 		built(w)
 		before := len(w.Commits())
-		signal(w, engines.Definition, "e", string(needsTuning))
-		o := must(w, engines.Definition, "e")
+		signal(w, engineKind.Definition, "e", string(needsTuning))
+		o := must(w, engineKind.Definition, "e")
 		if o.State != "Running" || o.Action != nil || len(o.Signals) != 0 || !o.Ready() {
 			t.Fatalf("afterwards: state %s, action %+v, signals %+v, %s", o.State, o.Action, o.Signals, waits(o))
 		}
@@ -124,7 +124,7 @@ func TestAnActionGoesThroughItsStepsInOneCommitEach(t *testing.T) {
 		if got, want := strings.Join(steps, " "), "default/e.Tune.one default/e.Tune.two default/e.Tune.three default/e.Tune.four default/e.Tune.five"; got != want {
 			t.Errorf("the shop had %s", got)
 		}
-		if got, want := transitions(w, engines.Definition, "e"), "Building(Build) Running(BuildSucceeded) Tuning(Tune) Running(TuneSucceeded)"; got != want {
+		if got, want := transitions(w, engineKind.Definition, "e"), "Building(Build) Running(BuildSucceeded) Tuning(Tune) Running(TuneSucceeded)"; got != want {
 			t.Errorf("it went %s, want %s", got, want)
 		}
 	})

@@ -34,37 +34,55 @@ func (r *run) question(step string) string {
 
 const askPrefix = "ask/"
 
-// ask raises the signal of a step on those that it is for.
+// ask raises the signal of a step on those that it is for: on all, or, when it cannot be raised on one, on none.
 func (r *run) ask(s *step, record resource.ActionStep) progress {
-	var all []asked
-	for _, key := range s.asked(r) {
-		o, ok := r.t.read(key)
-		if !ok {
-			r.refusal = fmt.Sprintf("there is no %s to ask", key)
-			break
-		}
-		all = append(all, asked{Object: key, UID: o.UID})
-		var payload []byte
-		if s.about != nil {
-			var err error
-			if payload, err = json.Marshal(s.about(r, key)); err != nil {
-				r.refusal = fmt.Sprintf("the payload for %s cannot be encoded: %v", key, err)
-				break
-			}
-		}
-		signal := store.Signal{
-			Object: key, UID: o.UID, Name: s.signal, Payload: payload, By: r.t.controller.writer, At: r.t.now, Dedupe: r.question(s.name),
-			Why: "step " + s.name + " of " + r.a.Name + " of " + r.t.stored.Key.String(),
-		}
-		if !r.t.raise(o, signal) {
-			r.refusal = fmt.Sprintf("%s is refused by %s", s.signal, key)
+	keys := s.asked(r)
+	all, before := make([]asked, 0, len(keys)), len(r.t.raised)
+	for _, key := range keys {
+		if uid := r.askOne(s, key); r.refusal == "" {
+			all = append(all, asked{Object: key, UID: uid})
 		}
 	}
 	if r.refusal != "" {
-		return r.fail(r.record(record), r.refusal)
+		r.t.raised = r.t.raised[:before]
+		return r.refused(record)
 	}
 	r.keep(&record, all)
 	return r.asking(s, r.record(record))
+}
+
+// askOne raises the signal of a step on one object, and returns whom it has asked. When it cannot be raised, the step is refused.
+func (r *run) askOne(s *step, key resource.Key) resource.UID {
+	o, ok := r.t.read(key)
+	def, known := r.t.engine.registry.Kind(key.Kind)
+	switch {
+	case r.refusal != "":
+		return ""
+	case !ok:
+		r.refusal = fmt.Sprintf("there is no %s to ask", key)
+		return ""
+	case o.UID == r.t.stored.UID:
+		r.refusal = "it asks its own object, which does nothing else before the action has ended"
+		return ""
+	case !known || !decides(&def.Decisions):
+		r.refusal = fmt.Sprintf("%s is of a kind without a decision table, so that nobody would answer", key)
+		return ""
+	}
+	signal := store.Signal{
+		Object: key, UID: o.UID, Name: s.signal, By: r.t.controller.writer, At: r.t.now, Dedupe: r.question(s.name),
+		Why: clip("step " + s.name + " of " + r.a.Name + " of " + r.t.stored.Key.String()),
+	}
+	if s.about != nil {
+		var err error
+		if signal.Payload, err = json.Marshal(s.about(r, key)); err != nil {
+			r.refusal = fmt.Sprintf("the payload for %s cannot be encoded: %v", key, err)
+			return ""
+		}
+	}
+	if refused := r.t.raise(o, signal); refused != "" && r.refusal == "" {
+		r.refusal = refused
+	}
+	return o.UID
 }
 
 // asking looks at what has been answered.
@@ -88,7 +106,10 @@ func (r *run) asking(s *step, record *resource.ActionStep) progress {
 			return r.fail(record, fmt.Sprintf("%s on %s: %s: %s", s.signal, q.Object, q.Outcome, q.Message))
 		}
 	}
-	if open > 0 {
+	switch {
+	case open > 0 && r.yield != "":
+		return held // what others do is no call under way: it can make way
+	case open > 0:
 		return waiting
 	}
 	record.Phase = resource.StepDone
@@ -143,9 +164,8 @@ func (r *run) answer(s store.Signal, outcome resource.ActionOutcome, message str
 }
 
 // unask takes back the signals of a step that nobody has begun to serve.
-func (r *run) unask(s *step) {
-	record := r.a.Step(s.name)
-	question := r.question(s.name)
+func (r *run) unask(record *resource.ActionStep) {
+	question := r.question(record.Name)
 	for _, q := range r.kept(record) {
 		o, ok := r.t.read(q.Object)
 		if !ok {

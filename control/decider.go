@@ -24,22 +24,22 @@ type decider struct {
 
 // run is one turn of a decider, with the action that is under way, if one is.
 type run struct {
-	t      *Turn
-	d      *decider
-	object any // a *resource.Typed of the kind
-	a      *resource.Action
-	plan   *plan
-	act    decide.Action
+	t       *Turn
+	d       *decider
+	compare func(*run) Outcome
+	object  any // a *resource.Typed of the kind
+	a       *resource.Action
+	plan    *plan
+	act     decide.Action
 
-	// refusal is what a function of the author's has said against its own step.
+	// refusal is what a function of the author's has said against its own step, until that is noted.
 	refusal string
 	// yield is a standing signal that pre-empts the action, and deferred is why signals are left standing.
 	yield    lifecycle.SignalName
 	deferred decide.Decision
-	// ended is set when an action has ended in this turn.
-	ended bool
-	// busy is set when a command of the action is under way, and tell when a human should know that it takes long.
-	busy bool
+	// ended is set when an action has ended in this turn, and touched when a function was called that may change the status.
+	ended, touched bool
+	// tell is set when a human should know that a step takes long.
 	tell string
 	// note is what the action waits for, in words, on what it does so, and by which class of error it is held up.
 	note  string
@@ -47,39 +47,71 @@ type run struct {
 	class command.Class
 }
 
-// turn is what the driver's controller runs: first the action that is under way; when there is none, the compare; then the table.
+// turn is what the driver's controller runs. When the compare stumbles in the turn in which an action ends, the action ends all the same: the turn
+// is computed again without the compare, which comes with the next.
 func (d *decider) turn(t *Turn) Outcome {
+	outcome, ended := d.once(t, d.compare)
+	if ended && (unsound(outcome) || t.problem != nil) {
+		t.discard()
+		t.problem, t.trespass, t.events = nil, nil, nil
+		outcome, _ = d.once(t, func(r *run) Outcome {
+			r.t.again = true
+			return Await("Comparing", "an action has ended, and what the object has besides is looked at next")
+		})
+	}
+	return outcome
+}
+
+// unsound reports whether nothing can be built on an outcome.
+func unsound(o Outcome) bool { return o.kind == outcomeFail || o.kind == outcomeInvalid }
+
+// once computes the turn, and reports whether an action has ended in it.
+func (d *decider) once(t *Turn, compare func(*run) Outcome) (outcome Outcome, ended bool) {
 	object, err := d.decode(t)
 	if err != nil {
-		return Fail(Terminal(fmt.Errorf("%s: %w", t.stored.Key, err)))
+		return Fail(Terminal(fmt.Errorf("%s: %w", t.stored.Key, err))), false
 	}
-	r := &run{t: t, d: d, object: object}
-	outcome := r.outcome()
-	if outcome.kind != outcomeFail {
+	r := &run{t: t, d: d, compare: compare, object: object}
+	outcome = r.outcome()
+	if outcome.kind != outcomeFail && (r.touched || len(t.next.Status) == 0) {
 		status, err := d.encode(object)
 		if err != nil {
-			return Fail(Terminal(fmt.Errorf("%s: the status cannot be encoded: %w", t.stored.Key, err)))
+			return Fail(Terminal(fmt.Errorf("%s: the status cannot be encoded: %w", t.stored.Key, err))), r.ended
 		}
 		t.next.Status = status
 	}
 	r.showSignals()
-	return outcome
+	return outcome, r.ended
 }
 
+// outcome is that of the action that is under way, and, when there is none, what the compare says and the table makes of it.
 func (r *run) outcome() Outcome {
 	r.resume()
 	r.orders()
 	if r.a != nil && !r.advance() {
 		return r.acting()
 	}
-	outcome := Done()
-	if r.d.compare != nil {
-		outcome = r.d.compare(r)
-	}
-	if outcome.kind == outcomeFail || outcome.kind == outcomeInvalid || r.t.stored.Deleting() {
+	outcome := r.compared()
+	if unsound(outcome) || r.t.stored.Deleting() {
 		return outcome
 	}
 	return r.decide(outcome)
+}
+
+// compared runs the compare. A panic in it must not cost an action its end either.
+func (r *run) compared() (o Outcome) {
+	if r.compare == nil {
+		return Done()
+	}
+	r.touched = true
+	if r.ended {
+		defer func() {
+			if p := recover(); p != nil {
+				o = Fail(fmt.Errorf("panic in the compare: %v", p))
+			}
+		}()
+	}
+	return r.compare(r)
 }
 
 // resume takes up the action that is stored.
@@ -88,7 +120,7 @@ func (r *run) resume() {
 		return
 	}
 	r.take(r.t.next.Action)
-	if r.a.Halt != resource.HaltPaused {
+	if !r.paused() {
 		r.a.Halt, r.a.Halted = "", "" // found again, if it is still so
 	}
 	if r.t.stored.Deleting() && r.a.Phase == resource.ActionRunning {
@@ -99,7 +131,11 @@ func (r *run) resume() {
 // take makes an action the one that this turn is about. The slots of its commands are not to be withdrawn.
 func (r *run) take(a *resource.Action) {
 	r.a, r.plan = a, r.d.plans[decide.ActionName(a.Name)]
-	r.act, _ = r.d.def.Decisions.Action(decide.ActionName(a.Name))
+	act, known := r.d.def.Decisions.Action(decide.ActionName(a.Name))
+	if !known && r.d.def.Lifecycle.Allows(r.t.stored.State, a.From) {
+		act.Else = a.From // the table has forgotten it: back to where it came from
+	}
+	r.act = act
 	for i := range a.Steps {
 		if slot := r.slot(&a.Steps[i]); slot.Key != "" {
 			r.t.effects.declared = append(r.t.effects.declared, slot)
@@ -181,33 +217,31 @@ func (r *run) begin(d decide.Decision) (ended bool) {
 }
 
 // acting is the outcome while an action is under way.
-func (r *run) acting() Outcome {
+func (r *run) acting() (o Outcome) {
 	r.t.acting = true
 	r.delayed()
-	a := r.a
-	switch {
-	case a.Halt == resource.HaltPaused:
+	switch a := r.a; {
+	case r.paused():
 		return Await("Paused", a.Name+" is paused "+a.Halted)
 	case a.Halt != "":
-		o := Await(string(a.Halt), a.Name+": "+a.Halted, r.on...)
+		o = Await(string(a.Halt), a.Name+": "+a.Halted, r.on...)
 		o.class = command.Terminal
 		return o
+	case a.Phase == resource.ActionUnwinding:
+		o = Await("Unwinding", a.Name+": "+r.note+" (because "+a.Message+")", r.on...)
+	default:
+		o = Await("Acting", a.Name+": "+r.note, r.on...)
 	}
-	verb := "Acting"
-	if a.Phase == resource.ActionUnwinding {
-		verb = "Unwinding"
-	}
-	o := Await(verb, a.Name+": "+r.note, r.on...)
 	o.class = r.class
 	return o
 }
 
-// delayed reports, in a condition, that a step takes longer than a human should not know of.
+// delayed reports, in a condition, that a step takes so long that a human should know. It stays while the action stands still.
 func (r *run) delayed() {
 	switch {
 	case r.tell != "":
-		r.t.condition(resource.Delayed, resource.True, "StepDelayed", r.tell)
-	case r.t.stored.Is(resource.Delayed):
+		r.t.condition(resource.Delayed, resource.True, "StepDelayed", clip(r.tell))
+	case r.a.Halt == "" && r.t.stored.Is(resource.Delayed):
 		r.t.condition(resource.Delayed, resource.False, "OnTime", "")
 	}
 }

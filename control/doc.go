@@ -12,7 +12,7 @@
 //		return t.Rollup()
 //	}
 //
-// It becomes a [Controller] by [Kind.Driver] or [Kind.Controller], and runs in an [Engine], which package setpoint assembles into a plane.
+// It becomes a [Controller] by [Kind.Driver], [Kind.Controller] or [Kind.Decider], and runs in an [Engine], which package setpoint assembles into a plane.
 //
 // # Turn
 //
@@ -43,7 +43,47 @@
 //
 // [Endpoint.Ensure] says how something outside should be, by its natural key; nil says that it should not be. It stages a command, a row of the
 // same transaction. An effect that was ensured before and is not mentioned by a turn that is Done is withdrawn: asked to be absent. A turn
-// that waits, also in a Rollup, withdraws nothing; while the object is being deleted, every turn does.
+// that waits, also in a Rollup, withdraws nothing. While the object is being deleted, every turn withdraws, once no part is left.
+//
+// # Decision tables
+//
+// A driver's compare can be data, as far as it decides what happens next. A kind that has a decision table (package decide) says there which action follows which
+// signals, in which state. [Kind.Decider] makes its driver from the code beside the table: a [Decider] has the steps of the actions, the answers to guards, and a
+// Compare for what is not decided by signals: children, effects, status. Signals are raised by operators, sensors and other controllers ([Turn.Raise],
+// [Engine.Raise]), and judged as they are: one that the kind does not know, or forbids beside those that stand, is refused.
+//
+// A turn of a decider goes on with the action that is under way. When there is none, it runs Compare, and then asks the table. Compare rests while an action runs, so that the two
+// do not pull at the same things; and the table is not asked while Compare fails. Compare may move the object among the states that the table lists as Moved. All others are
+// reached by actions alone; who tries otherwise is refused, and the history says so.
+//
+// # Actions
+//
+// An [Action] is a list of steps: [Call] asks a subsystem, [Wait] waits until something holds, [Ask] raises a signal on other objects and waits until they have served it,
+// [Set] changes the status; [Sequence], [Together], [First] and [Choose] join them.
+//
+//	var move = control.Action[Spec, Status]{Steps: []control.Step[Spec, Status]{
+//		control.Call("copy", hosts, copyRequest).Absent(),                  // undone by asking for absence
+//		control.Call("stop", hosts, stopRequest).Undo(startRequest),        // undone by the opposite
+//		control.Wait("quiet", isQuiet).Within(time.Minute),
+//		control.Call("switch", names, switchRequest).Retry(control.Retry{Attempts: 5, Tell: time.Hour}),
+//	}}
+//
+// What has begun is recorded with the object, and with each step that is done, what it was answered. Whoever takes over goes on from there: nothing is replayed. A step begins
+// in the commit in which the one before it ends, and the request that is sent is the one that was stored. The end is one commit, too: the transition, the
+// signals that the action read, and the record.
+//
+// When a step fails, or takes longer than Within, what has begun is undone, the last step first, and the object goes to the action's Else. An undo is sent in the place of the step's own
+// command, under a higher intent, after a call that is still under way: so it cannot be overtaken. A step that was refused at its first attempt has done nothing, and is not
+// undone. One of which nobody knows is. Where neither going on nor going back is possible, the action is stuck: it waits, says for what, and costs nothing.
+//
+// A signal that the table lists as Yield makes the action make way: at the next boundary it is undone, its signals stay, and the table decides anew. Deletion undoes it first, and
+// then takes its course. A program in which the steps that are left differ from those that the action began with does not go on with it: the action is parked until the
+// old program is back, or an operator ends it.
+//
+// # Operators
+//
+// Every kind knows these signals: [PauseSignal] lets calls under way finish, and begins nothing, not even an undo, until [ResumeSignal]; deadlines wait. [CancelSignal] undoes the action.
+// [AbandonSignal] ends it where it is, with a reason. [RetrySignal] takes up what was given up.
 //
 // # Delivery
 //
@@ -82,6 +122,8 @@
 //   - One turn at a time per controller and object; what is added during a turn is answered by a later one.
 //   - What a turn decided is committed whole or not at all, by the process that has the lease and by no other. An engine whose lease another has
 //     taken stops, with an error.
+//   - An action begun ends: as succeeded, or undone, or by an operator's word; its signals are consumed once, by the commit that ends it. One commit makes one transition.
+//   - An undo comes after what it undoes, whatever is delayed or repeated.
 //   - A command that was committed is sent until it is settled, replaced or paused, across restarts. A result is taken for the wish it
 //     answers, and no other.
 //   - At rest nothing runs and nothing is written. A failing object is repeated with backoff to a cap, and no time that an author names
@@ -92,6 +134,7 @@
 //
 // # What is not
 //
+//   - That what has no undo is undone, or that what others do for an [Ask] is taken back once they have begun.
 //   - That a subsystem sees a request once. It sees each token at least once; to have one effect per token it must remember tokens, or
 //     keep one effect per natural key, and refuse a lower (epoch, intent).
 //   - That a turn sees the present. It sees one moment that is not older than what the same object's last turn wrote.

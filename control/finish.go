@@ -70,11 +70,13 @@ func (t *Turn) toldBefore() bool {
 
 // settle completes a declaration: prunes, withdraws, and takes or gives up the hold on the object. A declaration of children is complete when the
 // turn is Done or has asked for a Rollup, one of effects when it is Done: an effect that depends on a child which is not ready for a
-// moment is not withdrawn for it. On an object that is being deleted nothing is wanted but what is said to be.
+// moment is not withdrawn for it. On an object that is being deleted nothing is wanted but what is said to be, once no child is left and no action is under way.
 func (t *Turn) settle(o Outcome) Outcome {
 	t.prune()
 	parts := t.parts()
-	if t.stored.Deleting() && len(parts) == 0 || !t.stored.Deleting() && o.kind == outcomeDone {
+	switch deleting := t.stored.Deleting(); {
+	case t.acting: // what is to be there besides the action, has not been said
+	case deleting && len(parts) == 0, !deleting && o.kind == outcomeDone:
 		t.withdraw()
 	}
 	t.dropRetry()
@@ -287,7 +289,11 @@ func (t *Turn) changed() bool {
 		!slices.Equal(a.Finalizers, b.Finalizers) ||
 		!slices.EqualFunc(a.Waits, b.Waits, equalWaits) ||
 		!a.Action.Equal(b.Action) || a.Last != b.Last && (a.Last == nil || b.Last == nil || *a.Last != *b.Last) ||
-		!slices.Equal(a.Signals, b.Signals)
+		!slices.EqualFunc(a.Signals, b.Signals, equalSignals)
+}
+
+func equalSignals(a, b resource.StandingSignal) bool {
+	return a.Name == b.Name && a.By == b.By && a.At.Equal(b.At) && a.Why == b.Why && a.Note == b.Note
 }
 
 func equalWaits(a, b resource.Wait) bool {

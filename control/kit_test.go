@@ -9,17 +9,16 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/setpointhq/setpoint"
 	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/internal/testkit/pg"
 	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/setpointtest"
 	"github.com/setpointhq/setpoint/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { pg.Main(m) }
 
 type spec struct {
 	Value string `json:"value,omitempty"`

@@ -74,8 +74,9 @@ func (r *run) serve(signals []store.Signal, outcome resource.ActionOutcome, mess
 
 // turnBack makes the action go back the way it came, or, when it is abandoned, end where it is.
 func (r *run) turnBack(end resource.ActionOutcome, format string, args ...any) {
-	r.a.Phase, r.a.End, r.a.Halt, r.a.Halted = resource.ActionUnwinding, end, "", ""
 	r.a.Message = clip(fmt.Sprintf(format, args...))
+	r.a.Phase, r.a.End, r.a.Halt, r.a.Halted = resource.ActionUnwinding, end, "", ""
+	r.note, r.on, r.class = "", nil, ""
 }
 
 // preempted is a standing signal that the action makes way for, "" when there is none.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/decide"
@@ -30,14 +31,17 @@ func (p *plan) check() error {
 	refuse := func(format string, args ...any) {
 		problems = append(problems, fmt.Errorf("action %s: "+format, append([]any{p.name}, args...)...))
 	}
+	if p.within < 0 {
+		refuse("it has a limit below zero")
+	}
 	var lines []string
 	p.each(p.steps, func(s *step) {
 		switch {
 		case s == nil:
 			refuse("a step is nil")
 			return
-		case s.name == "" || strings.ContainsAny(s.name, " ;:/"):
-			refuse("the step name %q must be a word: it is stored, and part of keys", s.name)
+		case !word(s.name):
+			refuse("the step name %q must be a word of letters, digits and hyphens: it is stored, and part of keys", s.name)
 		case p.byName[s.name] != nil:
 			refuse("two steps have the name %q", s.name)
 		}
@@ -49,6 +53,11 @@ func (p *plan) check() error {
 	})
 	p.signature = strings.Join(lines, ";")
 	return errors.Join(problems...)
+}
+
+// word reports whether a name can be stored in a signature and be part of a natural key.
+func word(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(c rune) bool { return c != '-' && !unicode.IsLetter(c) && !unicode.IsDigit(c) })
 }
 
 // each visits steps and those in them, in order.
@@ -86,26 +95,43 @@ func (s *step) line() string {
 
 // fault is what is wrong with a step by itself, "" when nothing is.
 func (s *step) fault() string {
+	var missing string
 	switch s.kind {
 	case stepCall:
 		if s.adapter == "" || s.request == nil {
-			return "is a call and needs an adapter and a request"
+			missing = "an endpoint with an adapter, and a function that makes the request"
+		}
+	case stepWait:
+		if s.until == nil {
+			missing = "a function that says whether what it waits for holds"
+		}
+	case stepAsk:
+		if s.signal == "" || s.asked == nil {
+			missing = "the name of a signal, and a function that says whom to ask"
+		}
+	case stepSet:
+		if s.set == nil {
+			missing = "a function that changes the status"
 		}
 	case stepChoose:
-		if len(s.ways) == 0 {
-			return "has no ways to choose from"
+		if s.choose == nil || len(s.ways) == 0 {
+			missing = "ways, and a function that chooses one"
 		}
 	case stepTogether, stepFirst:
 		if len(s.steps) == 0 {
-			return "joins no steps"
-		}
-	case stepAsk:
-		if s.signal == "" {
-			return "needs the name of a signal"
+			missing = "steps to join"
 		}
 	}
-	if s.retry.Attempts < 0 || s.retry.For < 0 || s.retry.Tell < 0 || s.within < 0 || s.lookAgain < 0 {
+	switch {
+	case missing != "":
+		return "(" + string(s.kind) + ") needs " + missing
+	case s.retry.Attempts < 0, s.retry.For < 0, s.retry.Tell < 0, s.within < 0, s.lookAgain < 0:
 		return "has a limit below zero"
+	}
+	for _, way := range slices.Sorted(maps.Keys(s.ways)) {
+		if !word(way) {
+			return fmt.Sprintf("has a way %q, which must be a word of letters, digits and hyphens: it is stored", way)
+		}
 	}
 	return ""
 }

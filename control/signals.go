@@ -8,12 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/decide"
 	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
-	"github.com/setpointhq/setpoint/view"
 )
 
 // The signals that every kind knows. [RetrySignal] is for what was given up; the others are for an action under way, and mean nothing without one.
@@ -73,6 +71,9 @@ func (e *Engine) raising(w store.Writer, s store.Signal) (store.Transaction, sto
 	def, ok := e.registry.Kind(s.Object.Kind)
 	if !ok {
 		return store.Transaction{}, 0, fmt.Errorf("signal %s on %s: the kind is not registered", s.Name, s.Object)
+	}
+	if strings.HasPrefix(s.Dedupe, askPrefix) {
+		return store.Transaction{}, 0, fmt.Errorf("%w: %s on %s: a Dedupe that begins with %q is for the steps of actions", ErrSignal, s.Name, s.Object, askPrefix)
 	}
 	s.UID, s.At, s.Seen = o.UID, e.now(), snapshot.Revision()
 	j := judge{def: def, state: o.State, standing: snapshot.Signals(o.UID), now: s.At}
@@ -188,15 +189,15 @@ func (t *Turn) Raise(key resource.Key, name lifecycle.SignalName, payload []byte
 	for _, opt := range opts {
 		opt(&s)
 	}
-	return t.raise(o, s)
+	return t.raise(o, s) == ""
 }
 
-// raise stages a signal, if it may be raised beside those that stand and those that this turn raises.
-func (t *Turn) raise(o *resource.Object, s store.Signal) bool {
+// raise stages a signal, if it may be raised beside those that stand and those that this turn raises, and otherwise says why not.
+func (t *Turn) raise(o *resource.Object, s store.Signal) (refused string) {
 	def, ok := t.engine.registry.Kind(o.Kind)
 	if !ok {
 		t.fail("raise %s on %s: the kind is not registered", s.Name, o.Key)
-		return false
+		return t.problem.Error()
 	}
 	standing := slices.DeleteFunc(slices.Clone(t.snapshot.Signals(o.UID)), func(x store.Signal) bool { return slices.Contains(t.consume, x.ID) })
 	for _, r := range t.raised {
@@ -210,110 +211,14 @@ func (t *Turn) raise(o *resource.Object, s store.Signal) bool {
 	switch {
 	case err != nil:
 		t.events = append(t.events, store.Event{Object: o.Key, UID: o.UID, Kind: "Warning", Reason: "SignalRefused", Message: clip(err.Error())})
-		return false
+		return err.Error()
 	case have != 0:
-		return true
+		return ""
 	}
 	s.Seen = t.snapshot.Revision()
 	if j.stateful(s.Name) && o.Key != t.stored.Key {
 		t.reads = append(t.reads, store.Read{Key: o.Key, Revision: o.Revision})
 	}
 	t.raised = append(t.raised, s)
-	return true
-}
-
-// Raise raises what a sensor has noticed. Notices that cannot be raised hold up no others.
-func (k desk) Raise(ctx context.Context, notices []command.Notice) error {
-	for len(notices) > 0 {
-		n := min(noticeBatch, len(notices))
-		if err := k.d.raise(ctx, notices[:n]); err != nil {
-			return err
-		}
-		notices = notices[n:]
-	}
-	return nil
-}
-
-// noticeBatch bounds how many notices one commit raises.
-const noticeBatch = 64
-
-// raise commits what is new among some notices in one transaction, and, when others keep getting in its way, each by itself.
-func (d *dispatcher) raise(ctx context.Context, notices []command.Notice) error {
-	for attempt := 1; ; attempt++ {
-		seen := d.engine.view.Revision()
-		tx := d.noticed(notices)
-		if empty(&tx) {
-			return nil
-		}
-		r, err := d.engine.commit(ctx, tx)
-		switch {
-		case err == nil:
-			return d.engine.view.WaitFor(ctx, r.Revision)
-		case !errors.Is(err, store.ErrConflict):
-			return fmt.Errorf("adapter %s: raise %d signals: %w", d.name, len(tx.Raise), err)
-		case attempt >= conflictLimit && len(notices) > 1:
-			for i := range notices {
-				if err := d.raise(ctx, notices[i:i+1]); err != nil {
-					return err
-				}
-			}
-			return nil
-		case attempt == raiseAttempts:
-			return fmt.Errorf("adapter %s: raise %s on %s: %w", d.name, notices[0].Signal, notices[0].Object, err)
-		}
-		if !d.engine.catchUp(ctx, err, seen) {
-			if err := d.engine.view.WaitFor(ctx, seen+1); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// noticed is the transaction for those of the notices that say something new.
-func (d *dispatcher) noticed(notices []command.Notice) store.Transaction {
-	e := d.engine
-	snapshot := e.view.Snapshot()
-	defer snapshot.Close()
-	tx := store.Transaction{Writer: store.Writer{Name: "adapter/" + string(d.name)}, Cause: store.Cause{Text: "a sensor's notice"}}
-	for _, n := range notices {
-		o, ok := snapshot.Get(n.Object)
-		def, known := e.registry.Kind(n.Object.Kind)
-		if !ok || !known || n.UID != "" && n.UID != o.UID || o.Deleting() {
-			continue
-		}
-		s := store.Signal{
-			Object: o.Key, UID: o.UID, Name: n.Signal, Payload: n.Payload, By: tx.Writer.Name, Why: clip(n.Why), Dedupe: n.Dedupe,
-			At: e.now(), Seen: snapshot.Revision(),
-		}
-		if s.Dedupe == "" {
-			s.Dedupe = string(d.name)
-		}
-		if n.For > 0 {
-			s.Expires = stored(s.At.Add(n.For))
-		}
-		d.notice(&tx, snapshot, def, o, s)
-	}
-	return tx
-}
-
-func (d *dispatcher) notice(tx *store.Transaction, snapshot *view.Snapshot, def *resource.Definition, o *resource.Object, s store.Signal) {
-	standing := slices.Clone(snapshot.Signals(o.UID))
-	for _, r := range tx.Raise {
-		if r.UID == o.UID {
-			r.ID = 1
-			standing = append(standing, r)
-		}
-	}
-	j := judge{def: def, state: o.State, standing: standing, now: s.At}
-	have, err := j.judge(&s)
-	switch {
-	case err != nil:
-		tx.Events = append(tx.Events, store.Event{Object: o.Key, UID: o.UID, Kind: "Warning", Reason: "SignalRefused", Message: clip(err.Error())})
-	case have == 0:
-		tx.Raise = append(tx.Raise, s)
-		read := store.Read{Key: o.Key, Revision: o.Revision}
-		if j.stateful(s.Name) && !slices.Contains(tx.Reads, read) {
-			tx.Reads = append(tx.Reads, read)
-		}
-	}
+	return ""
 }

@@ -3,8 +3,6 @@ package control
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/setpointhq/setpoint/command"
@@ -14,7 +12,10 @@ import (
 
 // Step is one step of an action over objects of a kind: a [Call], a wait ([Wait]), a request to other objects ([Ask]), a change of status ([Set]), or several steps
 // joined by [Sequence], [Together], [First] and [Choose].
-type Step[S, T any] interface{ core() *step }
+type Step[S, T any] interface {
+	core() *step
+	of(S, T) // names the types, so that the functions that join steps can infer them
+}
 
 // stepKind tells the kinds of steps apart. The text is part of an action's signature.
 type stepKind string
@@ -68,6 +69,7 @@ func cores[S, T any](steps []Step[S, T]) []*step {
 type CallStep[S, T, Q, R any] struct{ s step }
 
 func (c CallStep[S, T, Q, R]) core() *step { return &c.s }
+func (CallStep[S, T, Q, R]) of(S, T)       {}
 
 // Call asks a subsystem for something, and is done when it has answered that it is done. The request is computed once, in the turn that makes the step current, and stored;
 // nil asks for absence. Its natural key is "<namespace>/<name>.<action>.<step>" unless [CallStep.Key] names another.
@@ -133,10 +135,15 @@ func (c CallStep[S, T, Q, R]) Retry(retry Retry) CallStep[S, T, Q, R] {
 type WaitStep[S, T any] struct{ s step }
 
 func (w WaitStep[S, T]) core() *step { return &w.s }
+func (WaitStep[S, T]) of(S, T)       {}
 
 // Wait waits until something holds. It is asked again when something changes that it read.
 func Wait[S, T any](name string, holds func(*Run[S, T]) bool) WaitStep[S, T] {
-	return WaitStep[S, T]{step{name: name, kind: stepWait, until: func(r *run) bool { return holds(runOf[S, T](r)) }}}
+	s := step{name: name, kind: stepWait}
+	if holds != nil {
+		s.until = func(r *run) bool { return holds(runOf[S, T](r)) }
+	}
+	return WaitStep[S, T]{s}
 }
 
 // Within fails the step when it takes longer.
@@ -155,11 +162,16 @@ func (w WaitStep[S, T]) Every(d time.Duration) WaitStep[S, T] {
 type AskStep[S, T any] struct{ s step }
 
 func (a AskStep[S, T]) core() *step { return &a.s }
+func (AskStep[S, T]) of(S, T)       {}
 
 // Ask raises a signal on other objects, usually children, and is done when each of them has served it: when the action that it led to has succeeded, or their tables
 // have ignored it. It fails when one of these actions does not succeed, when a signal is refused or expires, and when an object is gone.
 func Ask[S, T any](name string, whom func(*Run[S, T]) []resource.Key, signal lifecycle.SignalName) AskStep[S, T] {
-	return AskStep[S, T]{step{name: name, kind: stepAsk, signal: signal, asked: func(r *run) []resource.Key { return whom(runOf[S, T](r)) }}}
+	s := step{name: name, kind: stepAsk, signal: signal}
+	if whom != nil {
+		s.asked = func(r *run) []resource.Key { return whom(runOf[S, T](r)) }
+	}
+	return AskStep[S, T]{s}
 }
 
 // About is the payload of the signal to each of the objects: it is encoded as JSON.
@@ -178,10 +190,15 @@ func (a AskStep[S, T]) Within(d time.Duration) AskStep[S, T] {
 type joint[S, T any] struct{ s step }
 
 func (j joint[S, T]) core() *step { return &j.s }
+func (joint[S, T]) of(S, T)       {}
 
 // Set changes the object's status, once, in the commit that comes by.
 func Set[S, T any](name string, change func(*Run[S, T])) Step[S, T] {
-	return joint[S, T]{step{name: name, kind: stepSet, set: func(r *run) { change(runOf[S, T](r)) }}}
+	s := step{name: name, kind: stepSet}
+	if change != nil {
+		s.set = func(r *run) { change(runOf[S, T](r)) }
+	}
+	return joint[S, T]{s}
 }
 
 // Sequence does steps one after the other: for the branches of [Together] and [First].
@@ -204,9 +221,12 @@ type Ways[S, T any] map[string][]Step[S, T]
 
 // Choose takes one of several ways. Which one is decided when the step is reached, and stored: it is not decided again.
 func Choose[S, T any](name string, choose func(*Run[S, T]) string, ways Ways[S, T]) Step[S, T] {
-	s := step{name: name, kind: stepChoose, ways: map[string][]*step{}, choose: func(r *run) string { return choose(runOf[S, T](r)) }}
-	for _, way := range slices.Sorted(maps.Keys(ways)) {
-		s.ways[way] = cores(ways[way])
+	s := step{name: name, kind: stepChoose, ways: map[string][]*step{}}
+	if choose != nil {
+		s.choose = func(r *run) string { return choose(runOf[S, T](r)) }
+	}
+	for way, steps := range ways {
+		s.ways[way] = cores(steps)
 	}
 	return joint[S, T]{s}
 }

@@ -5,14 +5,15 @@ import (
 	"time"
 
 	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 )
 
-// unwind undoes steps, the last one first, one at a time.
-func (r *run) unwind(steps []resource.ActionStep) progress {
-	for i := len(steps) - 1; i >= 0; i-- {
-		if p := r.undo(&steps[i]); p != finished {
+// unwind undoes what has begun, the last step first, one at a time.
+func (r *run) unwind() progress {
+	for i := len(r.a.Steps) - 1; i >= 0; i-- {
+		if p := r.undo(&r.a.Steps[i]); p != finished {
 			return p
 		}
 	}
@@ -21,26 +22,27 @@ func (r *run) unwind(steps []resource.ActionStep) progress {
 
 // undo makes good one step. What has an undo is sent it; of what has none, nothing is asked any more.
 func (r *run) undo(record *resource.ActionStep) progress {
-	switch record.Phase {
-	case resource.StepUndone, resource.StepRefused:
-		return finished
-	case resource.StepUndoing:
-		return r.undoing(record)
-	}
 	s := r.plan.byName[record.Name]
 	switch {
-	case s == nil:
-		r.park("step " + record.Name + " has been done, and the program does not know any more how to undo it")
-		return waiting
-	case r.a.Halt == resource.HaltPaused:
+	case record.Phase == resource.StepUndone, record.Phase == resource.StepRefused:
+		return finished
+	case record.Phase == resource.StepUndoing:
+		return r.undoing(record)
+	case r.paused():
 		return held
+	case s == nil, string(s.adapter) != record.Adapter:
+		r.park("step " + record.Name + " has begun, and the program does not know any more how to undo it")
+		return waiting
 	case s.kind == stepAsk:
-		r.unask(s)
-	case s.undo != nil && record.Key != "":
-		return r.sendUndo(s, record)
+		r.unask(record)
 	case record.Key != "":
-		if c, exists := r.t.command(r.slot(record)); exists {
-			r.clear(&c)
+		c, exists := r.t.command(r.slot(record))
+		sent := !exists || c.Revision != 0
+		if s.undo != nil && sent {
+			return r.sendUndo(s, record)
+		}
+		if exists {
+			r.t.remove(c)
 		}
 	}
 	record.Phase = resource.StepUndone
@@ -48,19 +50,18 @@ func (r *run) undo(record *resource.ActionStep) progress {
 }
 
 func (r *run) sendUndo(s *step, record *resource.ActionStep) progress {
-	r.refusal = ""
 	request, err := s.undo(r)
 	if err != nil {
 		r.refusal = err.Error()
 	}
 	if r.refusal != "" {
 		r.stick(record, "cannot be undone: "+r.refusal)
+		r.refusal = ""
 		return waiting
 	}
 	r.send(s, record, request, time.Time{})
 	record.Phase, record.Since = resource.StepUndoing, r.t.now
 	r.wait("undo of "+record.Name, "", resource.Ref{Command: r.slot(record).String()})
-	r.busy = true
 	return waiting
 }
 
@@ -69,7 +70,7 @@ func (r *run) undoing(record *resource.ActionStep) progress {
 	c, exists := r.t.command(r.slot(record))
 	switch {
 	case exists && c.Phase == command.Done:
-		r.clear(&c)
+		r.t.remove(c)
 		record.Phase, record.Result = resource.StepUndone, nil
 		return finished
 	case !exists:
@@ -82,42 +83,39 @@ func (r *run) undoing(record *resource.ActionStep) progress {
 		return waiting
 	}
 	r.wait("undo of "+record.Name, c.Message, resource.Ref{Command: c.Slot.String()})
-	r.class, r.busy = c.Class, true
+	r.class = c.Class
 	return waiting
 }
 
-// end ends the action: transition, signals and cursor, in one commit. It reports false when the transition has to wait for the next one, because this
-// commit makes another already.
+// end ends the action: transition, signals and cursor, in one commit. It reports false when that has to wait for the next one, because this
+// commit makes a transition already, and when Finish has refused.
 func (r *run) end(outcome resource.ActionOutcome) bool {
 	t, a := r.t, r.a
-	to := r.act.Else
-	if outcome == resource.OutcomeSucceeded {
-		to = r.act.To
-	}
-	if t.stored.Deleting() {
-		to = ""
-	}
-	if to != "" && to != t.next.State && t.next.State != t.stored.State {
+	to := r.leads(outcome)
+	if to != t.next.State && t.next.State != t.stored.State {
 		t.again = true
 		r.wait("the end of it", "", resource.Ref{})
 		return false
 	}
-	for i := range a.Steps {
-		if c, exists := t.command(r.slot(&a.Steps[i])); exists && a.Steps[i].Key != "" && !r.cleared(&c) {
-			r.clear(&c)
+	if outcome == resource.OutcomeSucceeded {
+		if r.finish(); a.Phase == resource.ActionUnwinding {
+			return r.advance()
 		}
 	}
-	if outcome == resource.OutcomeSucceeded && r.plan.finish != nil {
-		r.plan.finish(r)
+	for i := range a.Steps {
+		slot := r.slot(&a.Steps[i])
+		if c, exists := t.command(slot); exists && slot.Key != "" && !t.removes(slot) {
+			t.remove(c)
+		}
 	}
-	if to != "" && to != t.next.State {
+	if to != t.next.State {
 		t.move(to, a.Name+string(outcome))
 	}
 	if outcome != resource.OutcomePreempted {
 		r.serve(r.signals(), outcome, a.Message)
 	}
 	if outcome != resource.OutcomeSucceeded {
-		t.event("Warning", "Action"+string(outcome), a.Name+": "+a.Message)
+		t.event("Warning", "Action"+string(outcome), clip(a.Name+": "+a.Message))
 	}
 	if t.stored.Is(resource.Delayed) {
 		t.condition(resource.Delayed, resource.False, "OnTime", "")
@@ -128,9 +126,29 @@ func (r *run) end(outcome resource.ActionOutcome) bool {
 	return true
 }
 
-// cleared reports whether this turn removes the row of a command.
-func (r *run) cleared(c *command.Command) bool {
-	return slices.ContainsFunc(r.t.effects.writes, func(w store.CommandWrite) bool { return w.Command.Slot == c.Slot && w.Delete })
+// leads is the state that the action leads to when it ends so.
+func (r *run) leads(outcome resource.ActionOutcome) lifecycle.State {
+	to := r.act.Else
+	if outcome == resource.OutcomeSucceeded {
+		to = r.act.To
+	}
+	if to == "" || r.t.stored.Deleting() {
+		return r.t.next.State
+	}
+	return to
+}
+
+// finish calls the author's Finish. When that refuses, the action goes back.
+func (r *run) finish() {
+	r.a.Message = "" // of a step that failed, and was made up for
+	if r.plan.finish == nil {
+		return
+	}
+	r.touched = true
+	if r.plan.finish(r); r.refusal != "" {
+		r.turnBack(resource.OutcomeFailed, "its end: %s", r.refusal)
+		r.refusal = ""
+	}
 }
 
 // signals are those that the action has read and that still stand.

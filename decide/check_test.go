@@ -2,38 +2,16 @@ package decide_test
 
 import (
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	. "github.com/setpointhq/setpoint/decide"
+	"github.com/setpointhq/setpoint/internal/testkit/golden"
 	"github.com/setpointhq/setpoint/lifecycle"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// golden compares text with a file under testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; run the test with -update and look at the change.\ngot:\n%s\nwant:\n%s", path, got, want)
-	}
-}
 
 // signalled makes a table with the signals S and T, both actions, and rows, for the lifecycle of small.
 func signalled(rows ...Row) Table {
@@ -209,7 +187,7 @@ func TestCheckRefuses(t *testing.T) {
 		}
 		all.WriteString("# " + c.name + ": " + c.reason + "\n" + err.Error() + "\n\n")
 	}
-	golden(t, "faults.txt", all.String())
+	golden.Check(t, "faults.txt", all.String())
 }
 
 func TestCheckAccepts(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	. "github.com/setpointhq/setpoint/decide"
+	"github.com/setpointhq/setpoint/internal/testkit/golden"
 	"github.com/setpointhq/setpoint/lifecycle"
 )
 
@@ -140,7 +141,7 @@ func TestExplain(t *testing.T) {
 		d := Fire(postgresLife(), postgres(), c.state, c.signals, oracle(c.holding))
 		all.WriteString("# " + c.reason + "\n" + Explain(postgresLife(), postgres(), c.state, c.signals, d) + "\n")
 	}
-	golden(t, "explain.txt", all.String())
+	golden.Check(t, "explain.txt", all.String())
 }
 
 func TestExplainWithoutStates(t *testing.T) {

@@ -5,11 +5,12 @@ import (
 	"testing"
 
 	. "github.com/setpointhq/setpoint/decide"
+	"github.com/setpointhq/setpoint/internal/testkit/golden"
 )
 
 func TestPrinting(t *testing.T) {
 	for name, print := range map[string]func(Table) string{"postgres.txt": Text, "postgres.md": Markdown, "postgres.html": HTML} {
-		golden(t, name, print(postgres()))
+		golden.Check(t, name, print(postgres()))
 		if got := print(Table{}); got != "" {
 			t.Errorf("%s: a table without rows is printed as %q, want nothing", name, got)
 		}

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
+	"github.com/setpointhq/setpoint/internal/legible"
 	"github.com/setpointhq/setpoint/lifecycle"
 )
 
@@ -21,16 +21,7 @@ func Text(t Table) string { return draw(t, nil) }
 
 // draw is Text with some rows marked.
 func draw(t Table, marked []int) string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	line := func(mark string, cells []string) {
-		for i, c := range cells {
-			cells[i] = oneLine(c)
-		}
-		if _, err := w.Write([]byte(mark + strings.Join(cells, "\t") + "\n")); err != nil {
-			panic(err) // a strings.Builder takes everything
-		}
-	}
+	var lines, actions [][]string
 	margin := func(i int) string {
 		switch {
 		case len(marked) == 0:
@@ -40,29 +31,33 @@ func draw(t Table, marked []int) string {
 		}
 		return "  "
 	}
-	flush := func() {
-		if err := w.Flush(); err != nil {
-			panic(err)
-		}
-	}
 	if len(t.Rows) > 0 {
-		line(margin(-1), slices.Clone(heads))
+		lines = append(lines, line(margin(-1), heads))
 	}
 	for i := range t.Rows {
-		line(margin(i), cells(t, i))
+		lines = append(lines, line(margin(i), cells(t, i)))
 	}
-	flush()
 	if len(t.Actions) > 0 {
-		if len(t.Rows) > 0 {
-			b.WriteByte('\n')
-		}
-		line(margin(-1), slices.Clone(actionHeads))
+		actions = append(actions, line(margin(-1), actionHeads))
 	}
 	for _, a := range t.Actions {
-		line(margin(-1), actionCells(a))
+		actions = append(actions, line(margin(-1), actionCells(a)))
 	}
-	flush()
-	return b.String()
+	between := ""
+	if len(lines) > 0 && len(actions) > 0 {
+		between = "\n"
+	}
+	return legible.Columns(lines) + between + legible.Columns(actions)
+}
+
+// line makes cells fit for their columns, and puts the mark before them.
+func line(mark string, cells []string) []string {
+	fit := make([]string, len(cells))
+	for i, c := range cells {
+		fit[i] = oneLine(c)
+	}
+	fit[0] = mark + fit[0]
+	return fit
 }
 
 // cells are the columns of a row.
@@ -80,7 +75,7 @@ func cells(t Table, i int) []string {
 	if reason := r.Reason(); reason != "" {
 		then += ": " + reason
 	}
-	return []string{fmt.Sprint(i + 1), in, dash(condition(r.When)), dash(string(r.Guard)), dash(priority), then}
+	return []string{fmt.Sprint(i + 1), in, legible.Dash(condition(r.When)), legible.Dash(string(r.Guard)), legible.Dash(priority), then}
 }
 
 func actionCells(a Action) []string {
@@ -90,23 +85,16 @@ func actionCells(a Action) []string {
 		}
 		return string(s)
 	}
-	return []string{dash(string(a.Name)), here(a.Via), here(a.To), here(a.Else), dash(list(a.Yield))}
+	return []string{legible.Dash(string(a.Name)), here(a.Via), here(a.To), here(a.Else), legible.Dash(list(a.Yield))}
 }
 
 func spaced(in []lifecycle.State) string {
 	words := make([]string, len(in))
 	for i, s := range in {
-		words[i] = dash(string(s))
+		words[i] = legible.Dash(string(s))
 	}
 	return strings.Join(words, " ")
 }
 
 // oneLine keeps a cell in its line and its column, whatever an author wrote.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}

@@ -2,37 +2,15 @@ package lifecycle_test
 
 import (
 	"errors"
-	"flag"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/setpointhq/setpoint/internal/testkit/golden"
 	. "github.com/setpointhq/setpoint/lifecycle"
 	"pgregory.net/rapid"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// golden compares text with a file under testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; run the test with -update and look at the change.\ngot:\n%s\nwant:\n%s", path, got, want)
-	}
-}
 
 // database is a table with everything that a table can have.
 func database() Table {
@@ -49,7 +27,7 @@ func database() Table {
 
 func TestDrawings(t *testing.T) {
 	for name, draw := range map[string]func(Table) string{"database.txt": Text, "database.mmd": Mermaid, "database.dot": DOT} {
-		golden(t, name, draw(database()))
+		golden.Check(t, name, draw(database()))
 		if got := draw(nil); got != "" {
 			t.Errorf("%s: a kind without states is drawn as %q, want nothing", name, got)
 		}
@@ -169,7 +147,7 @@ func TestCheckRefuses(t *testing.T) {
 		}
 		all.WriteString("# " + c.name + ": " + c.reason + "\n" + err.Error() + "\n\n")
 	}
-	golden(t, "faults.txt", all.String())
+	golden.Check(t, "faults.txt", all.String())
 }
 
 func TestAdvise(t *testing.T) {

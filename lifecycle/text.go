@@ -2,7 +2,8 @@ package lifecycle
 
 import (
 	"strings"
-	"text/tabwriter"
+
+	"github.com/setpointhq/setpoint/internal/legible"
 )
 
 // Text draws a table with aligned columns: a state per line, with what it is, its budget, and where it leads. It ends with a line
@@ -11,21 +12,12 @@ func Text(t Table) string {
 	if len(t) == 0 {
 		return ""
 	}
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	line := func(cells ...string) {
-		if _, err := w.Write([]byte(strings.Join(cells, "\t") + "\n")); err != nil {
-			panic(err) // a strings.Builder takes everything
-		}
-	}
-	line("STATE", "IN", "IS", "BUDGET", "TO")
+	lines := [][]string{{"STATE", "IN", "IS", "BUDGET", "TO"}}
 	for i, r := range t {
-		line(dash(string(r.State)), dash(string(r.Parent)), strings.Join(words(i, r), " "), dash(budget(r)), dash(names(r.To)))
+		is := strings.Join(words(i, r), " ")
+		lines = append(lines, []string{legible.Dash(string(r.State)), legible.Dash(string(r.Parent)), is, legible.Dash(budget(r)), legible.Dash(names(r.To))})
 	}
-	if err := w.Flush(); err != nil {
-		panic(err)
-	}
-	return b.String()
+	return legible.Columns(lines)
 }
 
 // words say what a state is.
@@ -73,14 +65,7 @@ func trimDuration(s string) string {
 func names(states []State) string {
 	words := make([]string, len(states))
 	for i, s := range states {
-		words[i] = dash(string(s))
+		words[i] = legible.Dash(string(s))
 	}
 	return strings.Join(words, " ")
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }

@@ -2,35 +2,14 @@ package resource_test
 
 import (
 	"encoding/json"
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/jsonschema-go/jsonschema"
+	"github.com/setpointhq/setpoint/internal/testkit/golden"
 	"github.com/setpointhq/setpoint/lifecycle"
 	. "github.com/setpointhq/setpoint/resource"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; run the test with -update and look at the change.\ngot:\n%s\nwant:\n%s", path, got, want)
-	}
-}
 
 func TestDefineDerivesNames(t *testing.T) {
 	d := gateways
@@ -78,7 +57,7 @@ func TestDefineListsAllFaults(t *testing.T) {
 	if err == nil {
 		t.Fatal("a kind that is wrong in every way was accepted")
 	}
-	golden(t, "define_faults.txt", err.Error()+"\n")
+	golden.Check(t, "define_faults.txt", err.Error()+"\n")
 }
 
 func TestDefineWantsStructs(t *testing.T) {
@@ -124,7 +103,7 @@ func TestSchemaOfTheWholeObject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "schema.json", string(pretty)+"\n")
+	golden.Check(t, "schema.json", string(pretty)+"\n")
 }
 
 func TestSchemaSpeaksOpenAPI(t *testing.T) {

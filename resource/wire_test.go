@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/setpointhq/setpoint/internal/testkit/golden"
 	"github.com/setpointhq/setpoint/lifecycle"
 	. "github.com/setpointhq/setpoint/resource"
 	"pgregory.net/rapid"
@@ -73,7 +74,7 @@ func TestAppendJSON(t *testing.T) {
 	if err := enc.Encode(json.RawMessage(body)); err != nil {
 		t.Fatalf("not JSON: %v\n%s", err, body)
 	}
-	golden(t, "gateway.json", pretty.String())
+	golden.Check(t, "gateway.json", pretty.String())
 }
 
 func TestAppendJSONLeavesOutWhatIsNotThere(t *testing.T) {

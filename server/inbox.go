@@ -14,6 +14,8 @@ import (
 
 	"github.com/setpointhq/setpoint"
 	"github.com/setpointhq/setpoint/api"
+	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/internal/legible"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 	"github.com/setpointhq/setpoint/store/postgres"
@@ -77,9 +79,9 @@ func (c *clerk) run(ctx context.Context) {
 	}
 }
 
-// pause waits after an attempt that failed: from 50 ms up to 10 s, with jitter.
+// pause waits after so many failures (from 0): between a half and all of a window that doubles from 50 ms up to 10 s.
 func pause(ctx context.Context, attempt int) {
-	most := min(10*time.Second, 50*time.Millisecond<<min(attempt, 8))
+	most := command.Window(50*time.Millisecond, 10*time.Second, attempt+1)
 	timer := time.NewTimer(most/2 + rand.N(most/2))
 	defer timer.Stop()
 	select {
@@ -121,17 +123,12 @@ func refused(format string, args ...any) verdict {
 
 // clipped is a text no longer than people want to read, and such as the database can keep: what was proposed is quoted in it.
 func clipped(s string) string {
-	const most = 2000
-	s = strings.Map(func(r rune) rune {
+	return legible.Clip(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return '\uFFFD'
 		}
 		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + " …"
-	}
-	return s
+	}, s), 2000)
 }
 
 // decide judges one proposal. It contains panics of the kind's rules: a proposal must not end the server, and the next one, and the next.

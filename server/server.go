@@ -1,10 +1,3 @@
-// Package server runs a plane behind its doors: the database, the HTTP API, health and metrics, and a stop in good order.
-//
-// [Run] is a whole server, for programs that are nothing else. A service that has a web server of its own mounts [Handler] in it and
-// runs the plane itself, and beside it [Doors.AdmitProposals] and, to have people told of objects in trouble, [alert.Notifier.Watch].
-//
-// The database is SQLite in a file or PostgreSQL at a URL, by Options.Store. On PostgreSQL there is one more door: whoever has the right asks for changes at an SQL
-// prompt, with setpoint.propose, and the server judges them as it judges requests.
 package server
 
 import (
@@ -55,6 +48,9 @@ type Options struct {
 	// Running is called with the plane once everything that existed is loaded. It may be nil. Its context ends with the server, which waits
 	// for it, and which an error of it ends.
 	Running func(ctx context.Context, p *setpoint.Plane) error
+	// Getenv reads the variables by which systemd, or what speaks its protocol, says how it is to be told that the server is ready and alive: NOTIFY_SOCKET,
+	// WATCHDOG_USEC and WATCHDOG_PID. Default [os.Getenv].
+	Getenv func(name string) string
 }
 
 // Run serves until ctx ends, and returns nil when it has stopped in good order.
@@ -63,6 +59,10 @@ func Run(ctx context.Context, o Options) (err error) {
 	o.Metrics = metrics.Handler()
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	watcher, err := supervised(o.Getenv, o.Logger)
+	if err != nil {
+		return err
 	}
 	notifier, err := o.Alerts.notifier(o.Logger)
 	if err != nil {
@@ -86,13 +86,14 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("listen for requests: %w", err)
 	}
-	return run(ctx, o, plane, listener, func(ctx context.Context) { raise(ctx, notifier, plane, o.Logger) })
+	return run(ctx, o, plane, listener, watcher, func(ctx context.Context) { raise(ctx, notifier, plane, o.Logger) })
 }
 
 // run joins the parts: the first to end ends all, the API before the plane, so that what clients were promised is kept.
-func run(ctx context.Context, o Options, plane *setpoint.Plane, listener net.Listener, raise func(context.Context)) error {
+func run(ctx context.Context, o Options, plane *setpoint.Plane, listener net.Listener, watcher *supervisor, raise func(context.Context)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer watcher.watch(ctx, plane, listener.Addr())()
 	doors := Handler(plane, o)
 	web := &http.Server{Handler: doors, ReadHeaderTimeout: 10 * time.Second}
 	web.RegisterOnShutdown(doors.Drain)

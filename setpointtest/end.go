@@ -22,8 +22,9 @@ type End struct {
 	Path []Move
 	// Runs are the actions that ended, in order.
 	Runs []resource.ActionEnd
-	// Refused are the signals that the table forbade when they were to be raised, Standing those that stand now.
-	Refused, Standing []lifecycle.SignalName
+	// Raised are the signals of the case, in the order in which they were to be raised, Standing those that stand now, whoever raised them.
+	Raised   []Raised
+	Standing []lifecycle.SignalName
 	// Calls are those that reached an adapter for the object, in order.
 	Calls []Made
 	// Effects is what there is for the object outside: the request by adapter and natural key, in the adapters that can tell ([Outside]).
@@ -34,6 +35,16 @@ type End struct {
 type Move struct {
 	From, To lifecycle.State
 	Reason   string
+}
+
+// Raised is a signal that a case raises.
+type Raised struct {
+	Name lifecycle.SignalName
+	// State is the one that the object was in, and Beside are the signals of the table that stood then.
+	State  lifecycle.State
+	Beside []lifecycle.SignalName
+	// Refused says that the table forbade it.
+	Refused bool
 }
 
 // Made is a call as an adapter got it.
@@ -54,7 +65,9 @@ type Made struct {
 	Undo   bool
 
 	nth    int
+	run    resource.Revision
 	before string
+	raw    json.RawMessage
 	slot   command.Slot
 }
 
@@ -92,7 +105,12 @@ func (e *End) Changes() []Made {
 // digest is everything that a slip could change and that does not depend on the order of what is at the same time.
 func (e *End) digest() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "state %s gone %t refused %v standing %v\n", e.Object.State, e.Gone, e.Refused, e.Standing)
+	fmt.Fprintf(&b, "state %s gone %t standing %v\n", e.Object.State, e.Gone, e.Standing)
+	for _, r := range e.Raised {
+		if r.Refused {
+			fmt.Fprintf(&b, "%s refused in %s beside %v\n", r.Name, r.State, r.Beside)
+		}
+	}
 	if a := e.Object.Action; a != nil {
 		fmt.Fprintf(&b, "halted %s %s %s\n", a.Name, a.Phase, a.Halt)
 	}

@@ -53,7 +53,7 @@ func (i *injector) Do(ctx context.Context, call command.Call) command.Result {
 	if s == nil {
 		return i.Adapter.Do(ctx, call)
 	}
-	m, result := i.begin(s, call)
+	m := i.begin(s, call)
 	timer := time.NewTimer(i.latency(&m))
 	defer timer.Stop()
 	select {
@@ -61,8 +61,9 @@ func (i *injector) Do(ctx context.Context, call command.Call) command.Result {
 	case <-ctx.Done():
 		return command.Result{Outcome: command.OutcomeUnknown, Message: "the plane has ended"}
 	}
+	i.place(s, &m)
 	m.before = i.witness.content(i.name, call.Key)
-	r := i.call(ctx, call, result)
+	r := i.call(ctx, call, m.Result)
 	m.Outcome, m.Changed = r.Outcome, m.before != i.witness.content(i.name, call.Key)
 	i.witness.mu.Lock()
 	defer i.witness.mu.Unlock()
@@ -70,31 +71,38 @@ func (i *injector) Do(ctx context.Context, call command.Call) command.Result {
 	return r
 }
 
-// begin counts a call, and finds out how it is to end.
-func (i *injector) begin(s *subject, call command.Call) (m Made, result Result) {
+// begin counts a call.
+func (i *injector) begin(s *subject, call command.Call) Made {
 	i.witness.mu.Lock()
 	defer i.witness.mu.Unlock()
 	slot := command.Slot{Adapter: i.name, Key: call.Key}
 	s.made[slot]++
 	s.tokens[call.Token] = true
-	m = Made{
-		Adapter: i.name, Key: s.plain(call.Key), Request: s.plainJSON(call.Request), Boundary: s.written(), nth: s.made[slot], slot: slot,
+	return Made{
+		Adapter: i.name, Key: s.plain(call.Key), Request: s.plainJSON(call.Request), nth: s.made[slot], raw: call.Request, slot: slot,
 	}
+}
+
+// place finds out where in its case a call is, and how it is to end. Time has passed since the commit that it follows, which the witness has therefore seen.
+func (i *injector) place(s *subject, m *Made) {
+	i.witness.mu.Lock()
+	defer i.witness.mu.Unlock()
+	m.Boundary = s.written()
 	if o := s.latest(); o != nil && o.Action != nil {
-		m.Action, m.Undo = decide.ActionName(o.Action.Name), undoes(o.Action, call.Key)
+		m.run = o.Action.Run
+		m.Action, m.Undo = decide.ActionName(o.Action.Name), undoes(o.Action, m.slot.Key)
 	}
 	for _, x := range s.Results {
 		if x.Adapter == i.name && x.Key == m.Key && x.Nth == m.nth {
 			m.Result = x.Result
 		}
 	}
-	if m.Result == ResultAway && s.away[slot].IsZero() {
-		s.away[slot] = time.Now().Add(awayFor)
+	if m.Result == ResultAway && s.away[m.slot].IsZero() {
+		s.away[m.slot] = time.Now().Add(awayFor)
 	}
-	if time.Now().Before(s.away[slot]) {
+	if time.Now().Before(s.away[m.slot]) {
 		m.Result = ResultAway
 	}
-	return m, m.Result
 }
 
 // undoes reports whether an action is undoing the step with a key.

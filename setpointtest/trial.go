@@ -3,6 +3,7 @@ package setpointtest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -25,6 +26,7 @@ type program struct {
 	writer     string // of the driver
 	holder     resource.Finalizer
 	undoes     map[decide.ActionName][]string
+	resting    []lifecycle.State // in which the table is asked
 	setup      func() Setup
 	object     func(Case) (spec, status any)
 	beside     func(Case, *resource.Object) []*resource.Object
@@ -51,6 +53,8 @@ const (
 	troubled = 90 * time.Minute
 	// afterwards is for the last plane, which finds everything done.
 	afterwards = time.Minute
+	// callsAtOnce is more than the cases of a world make.
+	callsAtOnce = 4 * inOneWorld
 	// perTransaction bounds the objects that are put there by one transaction.
 	perTransaction = 64
 )
@@ -98,8 +102,9 @@ func (w *witness) world(t *testing.T, g ground) (*World, error) {
 	}
 	setup.Adapters = adapters
 	if setup.Policy == (command.Policy{}) {
-		setup.Policy = command.Policy{Base: time.Second, Cap: 10 * time.Minute, Concurrency: 256}
+		setup.Policy = command.Policy{Base: time.Second, Cap: 10 * time.Minute}
 	}
+	setup.Policy.Concurrency = max(setup.Policy.Concurrency, callsAtOnce) // nobody waits for another case
 	world := g.world(t, setup)
 	open := world.open
 	world.open = func(ctx context.Context) (store.Store, error) {
@@ -114,24 +119,23 @@ func (w *witness) world(t *testing.T, g ground) (*World, error) {
 }
 
 // assemble is World.Start for a plane that may be refused.
-func (w *witness) assemble(world *World) error {
+func (w *witness) assemble(world *World) (err error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	st, err := world.open(ctx)
-	if err != nil {
+	if world.store, err = world.open(ctx); err != nil {
 		cancel()
 		return fmt.Errorf("open the database: %w", err)
 	}
-	_, err = setpoint.New(ctx, setpoint.Config{
-		Store: st, Kinds: world.setup.Kinds, Controllers: world.setup.Controllers, Adapters: world.config().Adapters, Name: "trial",
-	})
-	cancel()
-	if closed := st.Close(); err == nil && closed != nil {
-		return fmt.Errorf("close the database: %w", closed)
+	world.cancel = cancel
+	world.tap.wrap(world.store)
+	if world.Plane, err = setpoint.New(ctx, world.config()); err != nil {
+		cancel()
+		return errors.Join(err, world.store.Close())
 	}
-	if err == nil {
-		world.Start()
-	}
-	return err
+	ended := make(chan error, 1)
+	world.ended = ended
+	go func() { ended <- world.Plane.Run(ctx) }()
+	synctest.Wait()
+	return nil
 }
 
 // begin puts the objects of the cases there.
@@ -184,6 +188,8 @@ func (w *witness) put(world *World, c Case, tx *store.Transaction) (crashes []fu
 	for i, o := range c.Orders {
 		switch {
 		case o.After != 0:
+		case o.What == OrderDelete:
+			world.T.Fatalf("the case %q: nothing is created deleted; delete it after 1", c)
 		case o.What == OrderCrash:
 			s.crashed[i] = true
 			crashes = append(crashes, func() {

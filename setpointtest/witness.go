@@ -3,6 +3,7 @@ package setpointtest
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +29,9 @@ type witness struct {
 	byName   map[resource.Name]*subject
 	raised   map[store.SignalID]*subject
 	closing  resource.Revision // the first commit of the last plane, whose commits change nothing when all is well
+	noted    resource.Revision // up to which all commits have been noted
+	ahead    map[resource.Revision]bool
+	moved    chan struct{} // closed and replaced when noted moves
 }
 
 // subject is the object of a case.
@@ -35,20 +39,22 @@ type subject struct {
 	Case
 	key     resource.Key
 	uid     resource.UID
-	entries []entry
+	entries []sighting
 	calls   []Made
 	made    map[command.Slot]int // how many calls there were, by adapter and key
 	away    map[command.Slot]time.Time
 	tokens  map[command.Token]bool
 	signals map[store.SignalID]*seenSignal
 	guards  map[decide.GuardName]bool
-	refused []lifecycle.SignalName
-	crashed map[int]bool // by order
-	wild    bool         // it was written more often than a case can be worth
+	raises  []Raised
+	// raisesMade is how many of them are in commits that were made.
+	raisesMade int
+	crashed    map[int]bool // by order
+	wild       bool         // it was written more often than a case can be worth
 }
 
-// entry is one commit that was about a subject.
-type entry struct {
+// sighting is one commit that was about a subject.
+type sighting struct {
 	revision, seen resource.Revision
 	at             time.Time
 	byDriver       bool
@@ -73,12 +79,13 @@ type seenSignal struct {
 }
 
 // mostCommits is how often a subject may be written.
-const mostCommits = 400
+const mostCommits = 150
 
 func newWitness(p *program) *witness {
 	return &witness{
 		program: p, died: make(chan struct{}, 1), outside: map[command.AdapterName]Outside{},
 		subjects: map[resource.Key]*subject{}, byName: map[resource.Name]*subject{}, raised: map[store.SignalID]*subject{},
+		ahead: map[resource.Revision]bool{}, moved: make(chan struct{}),
 	}
 }
 
@@ -93,6 +100,7 @@ func (w witnessed) Commit(ctx context.Context, tx store.Transaction) (store.Rece
 	own := len(tx.Raise)
 	s, at := w.subject(&tx)
 	if s != nil {
+		w.apart(s)
 		if !w.twist(s, &tx, at) {
 			return store.Receipt{}, &store.CommitError{Err: store.ErrClosed}
 		}
@@ -104,8 +112,9 @@ func (w witnessed) Commit(ctx context.Context, tx store.Transaction) (store.Rece
 	if s != nil {
 		left = w.left(s, tx.Objects[at].Object)
 	}
-	r, err := w.Store.Commit(ctx, tx)
+	r, err := w.Store.Commit(context.WithoutCancel(ctx), tx) // a commit of which the witness does not know the end would make it a false one
 	if err != nil {
+		w.forget(s)
 		return r, err
 	}
 	w.note(s, at, &tx, r, left)
@@ -113,8 +122,75 @@ func (w witnessed) Commit(ctx context.Context, tx store.Transaction) (store.Rece
 	return r, nil
 }
 
-// Close must not be that of both embedded.
-func (w witnessed) Close() error { return w.Store.Close() }
+// forget takes back what was noted for a commit that was not made.
+func (w *witness) forget(s *subject) {
+	if s != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		s.raises = s.raises[:s.raisesMade]
+	}
+}
+
+// Watch streams commits when they have been noted: nobody acts on what the witness does not know yet.
+func (w witnessed) Watch(ctx context.Context, from resource.Revision) (store.Stream, error) {
+	s, err := w.Store.Watch(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	return notedStream{s, w.witness}, nil
+}
+
+type notedStream struct {
+	store.Stream
+	witness *witness
+}
+
+// Next waits for the next commit.
+func (s notedStream) Next(ctx context.Context) (store.Batch, error) {
+	b, err := s.Stream.Next(ctx)
+	for err == nil {
+		s.witness.mu.Lock()
+		noted, moved := s.witness.noted >= b.Revision, s.witness.moved
+		s.witness.mu.Unlock()
+		if noted {
+			break
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return store.Batch{}, ctx.Err()
+		}
+	}
+	return b, err
+}
+
+// passed notes that a commit has been noted; w.mu is held.
+func (w *witness) passed(rev resource.Revision) {
+	w.ahead[rev] = true
+	if w.noted == 0 {
+		w.noted = rev - 1 // the first there is
+	}
+	for w.ahead[w.noted+1] {
+		w.noted++
+		delete(w.ahead, w.noted)
+	}
+	close(w.moved)
+	w.moved = make(chan struct{})
+}
+
+// apart lets a moment pass between two commits of the driver of an object, in which what the first has begun is sent: which of the two comes first when both can is not to
+// be left to chance.
+func (w *witness) apart(s *subject) {
+	w.mu.Lock()
+	last := s.entries[len(s.entries)-1].at
+	w.mu.Unlock()
+	if d := time.Until(last.Add(moment)); d > 0 {
+		time.Sleep(d)
+	}
+}
+
+// moment is less than any call takes.
+const moment = time.Millisecond
 
 // subject is the one whose driver makes a commit that writes it, and where in the transaction.
 func (w *witness) subject(tx *store.Transaction) (*subject, int) {
@@ -150,6 +226,9 @@ func (w *witness) twist(s *subject, tx *store.Transaction, at int) bool {
 	n := s.written() + 1
 	if n > mostCommits {
 		s.wild = true
+	}
+	if w.closing > 0 {
+		return true
 	}
 	for i, o := range s.Orders {
 		if o.What == OrderCrashBefore && o.After == n-1 && !s.crashed[i] {
@@ -195,27 +274,37 @@ func (w *witness) order(s *subject, o Order, tx *store.Transaction, at int) {
 
 // signal makes a signal, unless the table forbids it beside those that will stand.
 func (w *witness) signal(s *subject, name lifecycle.SignalName, object *resource.Object, tx *store.Transaction) (store.Signal, bool) {
-	names := []lifecycle.SignalName{name}
-	for id, have := range s.signals {
-		if have.consumed == 0 && !slices.Contains(tx.Consume, id) {
-			names = append(names, have.Name)
-		}
-	}
-	for _, have := range tx.Raise {
-		if have.UID == s.uid {
-			names = append(names, have.Name)
-		}
-	}
 	def := w.program.def
-	if _, forbidden := decide.Forbidden(def.Lifecycle, def.Decisions, object.State, names); forbidden && !general(name) {
-		s.refused = append(s.refused, name)
-		return store.Signal{}, false
-	}
+	r := Raised{Name: name, State: object.State, Beside: s.beside(tx)}
+	_, forbidden := decide.Forbidden(def.Lifecycle, def.Decisions, object.State, append([]lifecycle.SignalName{name}, r.Beside...))
+	r.Refused = forbidden && !general(name)
+	s.raises = append(s.raises, r)
 	signal := store.Signal{Object: s.key, UID: s.uid, Name: name, By: "api:fuzz", At: now(), Why: "the case says so"}
 	if w.program.payload != nil && !general(name) {
 		signal.Payload = w.program.payload(s.Case, name)
 	}
-	return signal, true
+	return signal, !r.Refused
+}
+
+// beside lists the signals of the table that will stand after a commit.
+func (s *subject) beside(tx *store.Transaction) (names []lifecycle.SignalName) {
+	add := func(name lifecycle.SignalName) {
+		if !general(name) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for id, have := range s.signals {
+		if have.consumed == 0 && !slices.Contains(tx.Consume, id) {
+			add(have.Name)
+		}
+	}
+	for _, have := range tx.Raise {
+		if have.UID == s.uid {
+			add(have.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func general(name lifecycle.SignalName) bool { return slices.Contains(decide.General(), name) }
@@ -251,10 +340,11 @@ func (s *subject) latest() *resource.Object {
 func (w *witness) note(s *subject, at int, tx *store.Transaction, r store.Receipt, left map[string]string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	about := map[*subject]*entry{}
-	of := func(s *subject) *entry {
+	defer w.passed(r.Revision)
+	about := map[*subject]*sighting{}
+	of := func(s *subject) *sighting {
 		if about[s] == nil {
-			about[s] = &entry{
+			about[s] = &sighting{
 				revision: r.Revision, seen: tx.Cause.Revision, at: now(), cause: tx.Cause.Text, byDriver: tx.Writer.Name == w.program.writer && tx.Writer.Object == s.key,
 			}
 		}
@@ -267,11 +357,12 @@ func (w *witness) note(s *subject, at int, tx *store.Transaction, r store.Receip
 		if s := w.subjects[o.Object.Key]; s != nil {
 			e := of(s)
 			e.object, e.reason = o.Object, o.Reason
+			s.raisesMade = len(s.raises)
 			if o.Object.Deleting() && len(o.Object.Finalizers) == 0 {
 				e.gone = o.Gone
 			}
 			if i == at {
-				e.guards, s.guards = s.guards, map[decide.GuardName]bool{}
+				e.guards = maps.Clone(s.guards)
 				e.left = left
 			}
 		}
@@ -302,8 +393,8 @@ func (w *witness) note(s *subject, at int, tx *store.Transaction, r store.Receip
 }
 
 // crash ends the plane after a commit for which that is ordered; w.mu is held.
-func (w *witness) crash(s *subject, e *entry) {
-	if !e.byDriver || e.object == nil {
+func (w *witness) crash(s *subject, e *sighting) {
+	if !e.byDriver || e.object == nil || w.closing > 0 {
 		return
 	}
 	n := s.written()

@@ -1,5 +1,6 @@
 // Package store is the contract between Setpoint and a database: read, commit, watch, lease. An engine implements [Store], and
-// the suite in store/storetest proves that it does. store/sqlite is the embedded engine.
+// the suite in store/storetest proves that it does. store/sqlite is the embedded engine, and
+// store/postgres the one on a database server.
 //
 // # Writing
 //

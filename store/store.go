@@ -30,7 +30,7 @@ import (
 // # Rules
 //
 // Registered kinds have their transition tables stored as rows, and the database itself refuses an illegal transition and a version that
-// does not move by one commit, whoever writes (B3). Schemas and validation functions are not the engine's business.
+// does not move by one commit, whoever writes. Schemas and validation functions are not the engine's business.
 //
 // # Not promised
 //
@@ -167,7 +167,7 @@ type CommandWrite struct {
 // SignalID is the identity of a stored signal, unique within a database for ever.
 type SignalID uint64
 
-// Signal is a durable request to an object (P5).
+// Signal is a durable request to an object.
 type Signal struct {
 	ID     SignalID
 	Object resource.Key

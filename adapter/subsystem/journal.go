@@ -8,10 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/setpointhq/setpoint/internal/durable"
 )
 
 // ErrInUse is returned for a file that another process, or another part of this one, keeps open as its journal.
@@ -121,7 +122,7 @@ func (j *Journal) Rewrite(values func(emit func(any) error) error) error {
 	if err := errors.Join(lock(fresh), fill(fresh, values)); err != nil {
 		return errors.Join(fmt.Errorf("rewrite journal %s: %w", j.path, err), fresh.Close())
 	}
-	if err := errors.Join(os.Rename(fresh.Name(), j.path), syncFolder(filepath.Dir(j.path))); err != nil {
+	if err := durable.Rename(fresh.Name(), j.path); err != nil {
 		return errors.Join(fmt.Errorf("rewrite journal %s: %w", j.path, err), fresh.Close())
 	}
 	old := j.file
@@ -136,15 +137,6 @@ func fill(file *os.File, values func(emit func(any) error) error) error {
 	writer := bufio.NewWriterSize(file, 1<<16)
 	encoder := json.NewEncoder(writer)
 	return errors.Join(values(encoder.Encode), writer.Flush(), file.Sync())
-}
-
-// syncFolder makes a rename durable.
-func syncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // Close syncs and closes the file.

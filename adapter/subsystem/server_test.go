@@ -1,12 +1,15 @@
 package subsystem
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/setpointhq/setpoint/command"
 )
@@ -119,6 +122,49 @@ func TestSimultaneousCallsOfOneToken(t *testing.T) {
 	calls.Wait()
 	if n := h.count("t"); n != 1 {
 		t.Errorf("%d effects of one token: want 1", n)
+	}
+}
+
+// oven takes its time: it accepts a wish, and is done when it is asked for the third time.
+type oven struct {
+	shelf
+	asked []string // the handles that came with the calls
+}
+
+func (o *oven) Apply(_ context.Context, c Change) Answer {
+	o.asked = append(o.asked, c.Handle)
+	if len(o.asked) < 3 {
+		return Accept(fmt.Sprintf("batch-%d", len(o.asked)), 250*time.Millisecond)
+	}
+	return Done([]byte(`{"loaves":2}`), Create, "")
+}
+
+func TestAcceptedWorkIsAskedForUntilItIsDone(t *testing.T) {
+	o := &oven{}
+	s := open(t, Options{Handler: o})
+	teach(t, s)
+	client := serve(t, s)
+	c := call("bread", 1, 1, "t", `{}`)
+	for _, want := range []string{"batch-1", "batch-2"} {
+		r := client.Do(t.Context(), c)
+		if r.Outcome != command.OutcomeAccepted || r.Handle != want || r.RetryAfter != 250*time.Millisecond {
+			t.Fatalf("got %+v: want accepted as %s, to be asked for after 250 ms", r, want)
+		}
+		if a := s.LookUp("t"); !a.Known || a.Outcome != command.OutcomeAccepted {
+			t.Errorf("a look-up says %s: want known and accepted", text(a))
+		}
+		c.Handle = r.Handle
+	}
+	for range 2 { // the second time it is answered from memory
+		if r := client.Do(t.Context(), c); r.Outcome != command.OutcomeDone || string(r.Body) != `{"loaves":2}` {
+			t.Fatalf("got %+v: want done, with two loaves", r)
+		}
+	}
+	if want := []string{"", "batch-1", "batch-2"}; !slices.Equal(o.asked, want) {
+		t.Errorf("the handler was called with the handles %q, want %q", o.asked, want)
+	}
+	if made := lines(t, s); len(made) != 1 || made[0].Effect != Create {
+		t.Errorf("the ledger says %s: want one creation", text(made))
 	}
 }
 

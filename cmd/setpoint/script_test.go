@@ -8,9 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +18,7 @@ import (
 
 	"github.com/setpointhq/setpoint/internal/testkit"
 	"github.com/setpointhq/setpoint/internal/testkit/pg"
+	"github.com/setpointhq/setpoint/internal/testkit/script"
 )
 
 // leakChecked fails when goroutines are left after the tests.
@@ -59,27 +58,8 @@ func TestScripts(t *testing.T) {
 			env.Setenv("pgbin", filepath.Dir(psql))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "await": await, "url": url, "verdict": verdict, "metric": metric},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": script.Exits, "await": await, "url": url, "verdict": verdict, "metric": metric},
 	})
-}
-
-// exits runs a program that must end with a code: exits CODE PROGRAM ARGUMENT…
-func exits(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exits CODE PROGRAM ARGUMENT…")
-	}
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	code := 0
-	var ended *exec.ExitError
-	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &ended) {
-		code = ended.ExitCode()
-	} else {
-		ts.Check(err)
-	}
-	if code != want {
-		ts.Fatalf("exit code %d, want %d", code, want)
-	}
 }
 
 // await waits until a file is there: await FILE

@@ -1,4 +1,4 @@
-// Package gateway is the worked example (C16): an API gateway service that a customer could use on this machine.
+// Package gateway is the worked example: an API gateway service that a customer could use on this machine.
 //
 // A [Gateway] has a hostname, routes, and a number of replicas. It is made of parts, each with a desired configuration and a small
 // controller of its own:

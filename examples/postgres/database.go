@@ -8,9 +8,9 @@ import (
 	"github.com/setpointhq/setpoint"
 )
 
-// databaseDriver declares the parts of a database, and moves it as its table says.
-func databaseDriver() setpoint.Controller {
-	return Databases.Decider("database", setpoint.Decider[DatabaseSpec, DatabaseStatus]{
+// databaseDecider declares the parts of a database, and moves it as its table says.
+func databaseDecider() setpoint.Decider[DatabaseSpec, DatabaseStatus] {
+	return setpoint.Decider[DatabaseSpec, DatabaseStatus]{
 		Compare: compareDatabase,
 		Guards: map[setpoint.GuardName]func(*setpoint.Turn, *Database) bool{
 			"followed": func(t *setpoint.Turn, d *Database) bool { return len(fleetOf(t, d).attached()) > 1 },
@@ -18,7 +18,7 @@ func databaseDriver() setpoint.Controller {
 		Actions: map[setpoint.ActionName]setpoint.Action[DatabaseSpec, DatabaseStatus]{
 			"Promote": promote, "Unfollow": unfollow, "Follow": follow, "Restart": restart(all), "Apply": restart(pending), "Restore": restore,
 		},
-	})
+	}
 }
 
 // fleet is a database's servers, as one turn sees them.

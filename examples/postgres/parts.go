@@ -16,8 +16,8 @@ var (
 // Controllers are the drivers of the kinds. Secrets is where passwords come from.
 func Controllers(s Secrets) []setpoint.Controller {
 	return []setpoint.Controller{
-		databaseDriver(),
-		serverDriver(s),
+		Databases.Decider("database", databaseDecider()),
+		Servers.Decider("server", serverDecider(s)),
 		Endpoints.Driver("endpoint", driveEndpoint),
 		Credentials.Driver("credential", func(t *setpoint.Turn, c *Credential) setpoint.Outcome { return driveCredential(t, c, s) }),
 		Backups.Driver("backup", driveBackup),

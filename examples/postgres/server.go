@@ -13,9 +13,9 @@ var operations = setpoint.Endpoint[host.Operation, host.Result]{Adapter: "hosts"
 
 type serverRun = setpoint.Run[ServerSpec, ServerStatus]
 
-// serverDriver keeps a server as it should be, and moves it as its table says.
-func serverDriver(s Secrets) setpoint.Controller {
-	return Servers.Decider("server", setpoint.Decider[ServerSpec, ServerStatus]{
+// serverDecider keeps a server as it should be, and moves it as its table says.
+func serverDecider(s Secrets) setpoint.Decider[ServerSpec, ServerStatus] {
+	return setpoint.Decider[ServerSpec, ServerStatus]{
 		Compare: func(t *setpoint.Turn, v *Server) setpoint.Outcome { return compareServer(t, v, s) },
 		Guards: map[setpoint.GuardName]func(*setpoint.Turn, *Server) bool{
 			"leads":   func(_ *setpoint.Turn, v *Server) bool { return v.Spec.Leads },
@@ -39,7 +39,7 @@ func serverDriver(s Secrets) setpoint.Controller {
 				setpoint.Set("note", func(r *serverRun) { note(r, "follow") }),
 			}},
 		},
-	})
+	}
 }
 
 // operate is a step that does something to the server.

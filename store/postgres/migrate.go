@@ -14,6 +14,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
+
+	"github.com/setpointhq/setpoint/store"
 )
 
 //go:embed migrations/*.sql
@@ -57,7 +59,7 @@ type migrator struct {
 
 // begin connects, and, when prepare is set, makes the roles and the empty schema: whoever migrates first needs the right to create roles and schemas.
 func begin(ctx context.Context, url string, files fs.FS, prepare bool) (_ *migrator, err error) {
-	config, err := parse(url, processName(), "migrate")
+	config, err := parse(url, store.ProcessName(), "migrate")
 	if err != nil {
 		return nil, err
 	}

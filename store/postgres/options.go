@@ -65,7 +65,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	orDefault(&o.Logger, slog.New(slog.DiscardHandler))
-	orDefault(&o.Name, processName())
+	orDefault(&o.Name, store.ProcessName())
 	orDefault(&o.Readers, 4)
 	orDefault(&o.GroupMax, 256)
 	orDefault(&o.RingBytes, 32<<20)

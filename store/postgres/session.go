@@ -6,24 +6,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/store"
 )
-
-// processName is "host/pid".
-func processName() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	return host + "/" + strconv.Itoa(os.Getpid())
-}
 
 // connectTimeout bounds one attempt to connect, with each of the hosts.
 const connectTimeout = 5 * time.Second
@@ -43,7 +33,8 @@ func parse(url, name, use string) (*pgx.ConnConfig, error) {
 	}
 	dialer := &net.Dialer{KeepAlive: deadPeer / 3, Control: giveUpDeadPeers}
 	c.DialFunc = dialer.DialContext
-	c.RuntimeParams["application_name"] = clip("setpoint "+use+" "+name, 63)
+	application := "setpoint " + use + " " + name
+	c.RuntimeParams["application_name"] = application[:min(len(application), 63)] // longer names are cut by the server, with a warning for each session
 	c.RuntimeParams["idle_in_transaction_session_timeout"] = "5s"
 	c.RuntimeParams["search_path"] = "pg_catalog"
 	c.RuntimeParams["jit"] = "off" // compiling one of our small statements takes a hundred times as long as running it
@@ -51,14 +42,6 @@ func parse(url, name, use string) (*pgx.ConnConfig, error) {
 	c.RuntimeParams["default_transaction_isolation"] = "read committed"
 	c.RuntimeParams["idle_session_timeout"] = "0"
 	return c, nil
-}
-
-// clip cuts a text to the length that the server takes.
-func clip(s string, most int) string {
-	if len(s) > most {
-		return s[:most]
-	}
-	return s
 }
 
 // durable keeps a role's or a database's synchronous_commit=off from losing what was acknowledged. Stronger settings stay.
@@ -143,10 +126,10 @@ func (s *Store) drop(c *pgx.Conn) {
 	}
 }
 
-// backoff waits before the n-th attempt to reach the database: from 20 ms up to a second, with full jitter. It reports whether the
-// context still lives.
+// backoff waits after so many failures to reach the database (from 0): between a quarter and five quarters of a window that doubles from 20 ms up to a second. It
+// reports whether the context still lives.
 func backoff(ctx context.Context, attempt int) bool {
-	most := min(time.Second, 20*time.Millisecond<<min(attempt, 6))
+	most := command.Window(20*time.Millisecond, time.Second, attempt+1)
 	timer := time.NewTimer(most/4 + rand.N(most))
 	defer timer.Stop()
 	select {

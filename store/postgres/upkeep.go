@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 )
@@ -99,7 +100,7 @@ const (
 func (u *upkeep) postpone() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.until = u.now.Add(min(upkeepMost, upkeepPause<<min(u.failures, 6)))
+	u.until = u.now.Add(command.Window(upkeepPause, upkeepMost, u.failures+1))
 	u.failures++
 }
 

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 
 	zsqlite "zombiezen.com/go/sqlite"
 
+	"github.com/setpointhq/setpoint/internal/durable"
 	"github.com/setpointhq/setpoint/store/internal/draft"
 )
 
@@ -91,21 +91,10 @@ func checkIntegrity(c *conn, path string) error {
 
 // finishFile makes a file durable and gives it its name.
 func finishFile(partial, path string) error {
-	if err := syncPath(partial); err != nil {
+	if err := durable.Sync(partial); err != nil {
 		return err
 	}
-	if err := os.Rename(partial, path); err != nil {
-		return err
-	}
-	return syncPath(filepath.Dir(path))
-}
-
-func syncPath(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return durable.Rename(partial, path)
 }
 
 func removeIfThere(path string) error {

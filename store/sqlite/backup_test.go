@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/setpointhq/setpoint/resource"
@@ -16,7 +17,7 @@ import (
 // TestBackupDuringWrites backs a database up while eight goroutines write pairs, and restores every copy.
 func TestBackupDuringWrites(t *testing.T) {
 	s := open(t, nil)
-	stop := make(chan struct{})
+	var stop atomic.Bool
 	var wg sync.WaitGroup
 	for w := range 8 {
 		wg.Go(func() {
@@ -24,7 +25,7 @@ func TestBackupDuringWrites(t *testing.T) {
 			a, b := box(string(left.Name)), box(string(right.Name))
 			a.Spec, b.Spec = []byte(`0`), []byte(`0`)
 			var rev resource.Revision
-			for n := 1; !isDone(stop); n++ {
+			for n := 1; !stop.Load(); n++ {
 				a, b = a.Clone(), b.Clone()
 				a.Spec = []byte(itoa(n))
 				b.Spec = a.Spec
@@ -49,7 +50,7 @@ func TestBackupDuringWrites(t *testing.T) {
 		}
 		copies = append(copies, path)
 	}
-	close(stop)
+	stop.Store(true)
 	wg.Wait()
 	for i, path := range copies {
 		target := filepath.Join(dir, "restored-"+itoa(i))

@@ -11,9 +11,9 @@
 // One goroutine owns the connection that writes (writer.go). Transactions that wait are drained into one database transaction, a group (group.go);
 // each is judged against the rows as those before it left them (judge.go), and written (apply.go) or refused, by itself. The group is one COMMIT, with
 // an fsync, and every member that was accepted gets a revision of its own. Members named "api:…" enter the next group first. What
-// can be done without the database (checking, encoding) was done on the goroutine of whoever commits (prepare.go).
+// can be done without the database (checking, encoding) was done on the goroutine of whoever commits (store/internal/draft).
 //
-// After the COMMIT the group goes to the feed in memory (feed.go), as the very objects that were written, and only then do the committers hear. A
+// After the COMMIT the group goes to the feed in memory (store/internal/feed), as the very objects that were written, and only then do the committers hear. A
 // watcher that keeps up reads there and costs no statement; one that fell behind reads the table feed (stream.go). Reads go
 // to connections of their own (readers.go), each inside one read transaction. A store at rest executes nothing: no ticker, no renewal.
 //

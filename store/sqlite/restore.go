@@ -13,6 +13,8 @@ import (
 	"time"
 
 	zsqlite "zombiezen.com/go/sqlite"
+
+	"github.com/setpointhq/setpoint/internal/durable"
 )
 
 // Restored says what [Restore] made.
@@ -175,5 +177,5 @@ func setAside(target string) (string, error) {
 			return "", err
 		}
 	}
-	return kept, syncPath(filepath.Dir(target))
+	return kept, durable.Sync(filepath.Dir(target))
 }

@@ -47,13 +47,12 @@ func (s *Store) Scan(ctx context.Context, visit func(store.Batch) error) (resour
 
 // mayRead fails when whoever reads has gone, or the store is closed.
 func (s *Store) mayRead(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if isDone(s.readers.closed) {
+	select {
+	case <-s.readers.closed:
 		return store.ErrClosed
+	default:
+		return ctx.Err()
 	}
-	return nil
 }
 
 // catchUp waits for the feed to have a revision that the table has already: a group is just being published, or another process wrote.

@@ -50,12 +50,3 @@ func (s *Store) readFeed(ctx context.Context, after, to resource.Revision) ([]st
 	})
 	return read, err
 }
-
-func isDone(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
-}

@@ -13,6 +13,7 @@ import (
 	edge "github.com/setpointhq/setpoint/examples/gateway"
 	"github.com/setpointhq/setpoint/internal/testkit"
 	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/test/internal/program"
 )
 
 // gateway is one as the API shows it.
@@ -45,14 +46,14 @@ func (d *demo) apply(ctx context.Context, name string, spec edge.GatewaySpec) er
 		return err
 	}
 	o := &client.Object{Metadata: client.Metadata{Namespace: "default", Name: resource.Name(name)}, Spec: text}
-	_, _, err = d.client.Apply(ctx, d.gateways, o, client.WriteOptions{Strict: true})
+	_, _, err = d.Client.Apply(ctx, d.gateways, o, client.WriteOptions{Strict: true})
 	return err
 }
 
 // delete asks for the deletion of a gateway, as often as it takes.
 func (d *demo) delete(ctx context.Context, name string) error {
 	for {
-		switch _, err := d.client.Delete(ctx, d.gateways, ref(name), client.DeleteOptions{}); {
+		switch _, err := d.Client.Delete(ctx, d.gateways, ref(name), client.DeleteOptions{}); {
 		case errors.Is(err, client.ErrNotFound):
 			return nil
 		case !errors.Is(err, client.ErrUnknown):
@@ -79,7 +80,7 @@ func (d *demo) mustDelete(name string) {
 func (d *demo) list() map[string]gateway {
 	d.t.Helper()
 	all := map[string]gateway{}
-	for o, err := range d.client.All(d.t.Context(), d.gateways, client.ListOptions{}) {
+	for o, err := range d.Client.All(d.t.Context(), d.gateways, client.ListOptions{}) {
 		if err != nil {
 			d.t.Fatal(err)
 		}
@@ -96,7 +97,7 @@ func (d *demo) list() map[string]gateway {
 func (d *demo) awaitWishes(wishes map[string]edge.GatewaySpec) map[string]gateway {
 	d.t.Helper()
 	var all map[string]gateway
-	d.await(fmt.Sprintf("exactly these %d gateways serve", len(wishes)), func() (string, bool) {
+	d.Await(fmt.Sprintf("exactly these %d gateways serve", len(wishes)), func() (string, bool) {
 		all = d.list()
 		var left []string
 		for name, g := range all {
@@ -115,7 +116,7 @@ func sameSpec(a, b edge.GatewaySpec) bool { return fmt.Sprint(a) == fmt.Sprint(b
 // get reads a gateway that must exist.
 func (d *demo) get(name string) gateway {
 	d.t.Helper()
-	o, err := d.client.Get(d.t.Context(), d.gateways, ref(name))
+	o, err := d.Client.Get(d.t.Context(), d.gateways, ref(name))
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -129,7 +130,7 @@ func (d *demo) get(name string) gateway {
 // states are the states that a gateway went through after a revision, in order.
 func (d *demo) states(name string, after resource.Revision) (states []string, last resource.Revision) {
 	d.t.Helper()
-	entries, err := d.client.History(d.t.Context(), d.gateways, ref(name), client.HistoryOptions{})
+	entries, err := d.Client.History(d.t.Context(), d.gateways, ref(name), client.HistoryOptions{})
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -146,12 +147,12 @@ func (d *demo) states(name string, after resource.Revision) (states []string, la
 // curl asks a gateway for a path through its TLS listener, as any client would, on a connection of its own.
 func (d *demo) curl(g gateway, path string) string {
 	d.t.Helper()
-	return run(d.t, testkit.Package(d.t, "curl", "curl"), curlArguments(d, g, path)...)
+	return program.Run(d.t, testkit.Package(d.t, "curl", "curl"), curlArguments(d, g, path)...)
 }
 
 func curlArguments(d *demo, g gateway, path string) []string {
 	return []string{
-		"--silent", "--show-error", "--fail", "--noproxy", "*", "--cacert", d.path("authority", "ca.crt"),
+		"--silent", "--show-error", "--fail", "--noproxy", "*", "--cacert", d.Path("authority", "ca.crt"),
 		"--resolve", fmt.Sprintf("%s:%d:%s", g.Spec.Hostname, edge.Port, g.Status.Address), g.Status.URL + path,
 	}
 }

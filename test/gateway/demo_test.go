@@ -9,13 +9,14 @@ import (
 
 	"github.com/setpointhq/setpoint/adapter/subsystem"
 	"github.com/setpointhq/setpoint/internal/testkit"
+	"github.com/setpointhq/setpoint/test/internal/program"
 )
 
 // TestDemo: from nothing to a service that answers, seen with the tools that everybody has; and Setpoint comes and goes without its customers noticing.
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	d := newDemo(t)
-	d.start()
+	d.Start()
 	d.introduced()
 	shop := d.get("shop")
 	if got := d.curl(shop, "/hello"); !strings.Contains(got, "hello from the upstream: GET /hello for ") {
@@ -30,11 +31,11 @@ func TestDemo(t *testing.T) {
 		t.Fatalf("%d processes run after %d starts, want 3 and 3: %v", len(before), starts, before)
 	}
 
-	d.interrupt()
+	d.Interrupt()
 	if got := d.curl(shop, "/alone"); !strings.Contains(got, "GET /alone") {
 		t.Errorf("with Setpoint stopped, curl got %q", got)
 	}
-	d.start()
+	d.Start()
 	d.introduced()
 	if after := d.running(); !maps.Equal(before, after) {
 		t.Errorf("after a restart other processes run: %v, were %v", after, before)
@@ -53,23 +54,23 @@ func TestDemo(t *testing.T) {
 
 func (d *demo) dig(name string) string {
 	d.t.Helper()
-	host, port, err := net.SplitHostPort(d.read("dns", "address"))
+	host, port, err := net.SplitHostPort(d.Read("dns", "address"))
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	return strings.TrimSpace(run(d.t, testkit.Package(d.t, "bind9-dnsutils", "dig"), "@"+host, "-p", port, name, "A", "+short", "+tries=1"))
+	return strings.TrimSpace(program.Run(d.t, testkit.Package(d.t, "bind9-dnsutils", "dig"), "@"+host, "-p", port, name, "A", "+short", "+tries=1"))
 }
 
 // watchedByKubectl creates a gateway under the eyes of a stock kubectl.
 func (d *demo) watchedByKubectl() {
 	d.t.Helper()
-	watch := testkit.Start(d.t, testkit.Kubectl(d.t), "--kubeconfig", d.path("kubeconfig"), "get", "gateways", "-w")
-	d.await("kubectl shows the first gateway", func() (string, bool) {
+	watch := testkit.Start(d.t, testkit.Kubectl(d.t), "--kubeconfig", d.Path("kubeconfig"), "get", "gateways", "-w")
+	d.Await("kubectl shows the first gateway", func() (string, bool) {
 		return watch.Output(), len(rows(watch.Output(), "shop")) > 0
 	})
 	d.mustApply("second", d.spec("second", 1, "r1"))
 	var seen []string
-	d.await("kubectl shows the second gateway becoming Active", func() (string, bool) {
+	d.Await("kubectl shows the second gateway becoming Active", func() (string, bool) {
 		seen = nil
 		for _, row := range rows(watch.Output(), "second") {
 			seen = append(seen, row[1])

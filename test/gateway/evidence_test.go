@@ -18,12 +18,13 @@ import (
 	"github.com/setpointhq/setpoint/examples/gateway/subsystems/dnsserver"
 	"github.com/setpointhq/setpoint/internal/testkit"
 	"github.com/setpointhq/setpoint/internal/testkit/pg"
+	"github.com/setpointhq/setpoint/test/internal/program"
 )
 
 // ledger is what a subsystem of the kit says it has done.
 func (d *demo) ledger(name string) []subsystem.LedgerLine {
 	d.t.Helper()
-	lines, err := subsystem.ReadLedger(d.path(name, subsystem.LedgerFile))
+	lines, err := subsystem.ReadLedger(d.Path(name, subsystem.LedgerFile))
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -33,7 +34,7 @@ func (d *demo) ledger(name string) []subsystem.LedgerLine {
 // zoneLedger is what the DNS server says it has done.
 func (d *demo) zoneLedger() (lines []dnsserver.Line) {
 	d.t.Helper()
-	file, err := os.Open(d.path("dns", subsystem.LedgerFile))
+	file, err := os.Open(d.Path("dns", subsystem.LedgerFile))
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -151,7 +152,7 @@ func (d *demo) granted() map[string]string {
 
 // simulates reports whether the host runs no processes; then it needs no mark for them.
 func (d *demo) simulates() bool {
-	_, err := os.Stat(d.path("hosts", "host-id"))
+	_, err := os.Stat(d.Path("hosts", "host-id"))
 	return errors.Is(err, fs.ErrNotExist)
 }
 
@@ -161,7 +162,7 @@ func (d *demo) running() map[int]string {
 	if d.simulates() {
 		return nil
 	}
-	id := d.read("hosts", "host-id")
+	id := d.Read("hosts", "host-id")
 	folders, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		d.t.Fatal(err)
@@ -200,7 +201,7 @@ func alive(detail string) bool {
 func (d *demo) zone() map[string][]string {
 	d.t.Helper()
 	query := new(dns.Msg).SetAxfr("edge.test.")
-	envelopes, err := new(dns.Transfer).In(query, d.read("dns", "address"))
+	envelopes, err := new(dns.Transfer).In(query, d.Read("dns", "address"))
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -221,13 +222,13 @@ func (d *demo) zone() map[string][]string {
 // sql asks the database's file, beside the server.
 func (d *demo) sql(statement string) string {
 	d.t.Helper()
-	return strings.TrimSpace(run(d.t, testkit.Package(d.t, "sqlite3", "sqlite3"), "-readonly", "-cmd", ".timeout 10000", d.path("setpoint.db"), statement))
+	return strings.TrimSpace(program.Run(d.t, testkit.Package(d.t, "sqlite3", "sqlite3"), "-readonly", "-cmd", ".timeout 10000", d.Path("setpoint.db"), statement))
 }
 
 // query asks the PostgreSQL database, beside the server.
 func (d *demo) query(statement string) [][]string {
 	d.t.Helper()
-	rows, err := pg.Query(d.t.Context(), d.url, statement)
+	rows, err := pg.Query(d.t.Context(), d.Store, statement)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -237,7 +238,7 @@ func (d *demo) query(statement string) [][]string {
 // rows are the rows of a table.
 func (d *demo) rows(table string) string {
 	d.t.Helper()
-	if d.url == "" {
+	if d.Store == "" {
 		return d.sql("SELECT kind, namespace, name FROM " + table)
 	}
 	var text []string
@@ -324,7 +325,7 @@ func (d *demo) nothingLeft(t *testing.T) {
 	if left := d.zone(); len(left) > 0 {
 		t.Errorf("records are left: %v", left)
 	}
-	if left, err := filepath.Glob(d.path("authority", "issued", "*", "*.crt")); len(left) > 0 || err != nil {
+	if left, err := filepath.Glob(d.Path("authority", "issued", "*", "*.crt")); len(left) > 0 || err != nil {
 		t.Errorf("certificates are left: %v, %v", left, err)
 	}
 	for _, table := range []string{"object", "command", "signal", "timer"} {
@@ -332,7 +333,7 @@ func (d *demo) nothingLeft(t *testing.T) {
 			t.Errorf("rows of %s are left:\n%s", table, rows)
 		}
 	}
-	if logs, err := os.ReadDir(d.path("hosts", "instances")); err != nil && !errors.Is(err, fs.ErrNotExist) || len(logs) > 0 {
+	if logs, err := os.ReadDir(d.Path("hosts", "instances")); err != nil && !errors.Is(err, fs.ErrNotExist) || len(logs) > 0 {
 		t.Errorf("files of instances are left: %v, %v", logs, err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/setpointhq/setpoint/adapter/subsystem"
 	edge "github.com/setpointhq/setpoint/examples/gateway"
+	"github.com/setpointhq/setpoint/test/internal/program"
 )
 
 // faulty are the subsystems that can be told to misbehave.
@@ -25,9 +26,9 @@ const often = 0.2
 // all ways at once. The proxies are simulated, by the same host with the same ledger.
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	random := seeded(t)
+	random := program.Seeded(t)
 	d := newDemo(t, "SETPOINT_DEMO_SIMULATED=1")
-	d.start()
+	d.Start()
 	d.introduced()
 	for _, phase := range []struct {
 		name     string
@@ -36,15 +37,15 @@ func TestFaults(t *testing.T) {
 		faults   subsystem.Faults
 		reason   string
 	}{
-		{"lost-requests", faulty, size(8, 300), subsystem.Faults{LoseRequest: often}, "nothing has happened, and nobody says so"},
-		{"refusals", faulty, size(8, 300), subsystem.Faults{Refuse: often}, "nothing has happened, and the subsystem says so"},
-		{"half-way", faulty, size(8, 300), subsystem.Faults{Halfway: often}, "a part has happened, and has to be finished by the same token"},
-		{"lost-answers", faulty, size(8, 300), subsystem.Faults{LoseAnswer: often}, "everything has happened, and nobody says so"},
-		{"slowness", faulty, size(8, 300), subsystem.Faults{Slow: often, DelayMillis: int64(size(200, 500))}, "others wait behind it"},
-		{"amnesia-of-the-allocator", faulty[:1], size(8, 300), subsystem.Faults{Forget: often}, "what was granted is free for others, until it is told"},
-		{"amnesia-of-the-hosts", faulty[1:2], size(8, 300), subsystem.Faults{Forget: often}, "every process dies, again and again"},
-		{"amnesia-of-the-dns-server", faulty[2:], size(8, 300), subsystem.Faults{Forget: often}, "the zone is empty, with the fences in it"},
-		{"all-at-once", faulty, size(24, 300), subsystem.Faults{
+		{"lost-requests", faulty, program.Size(8, 300), subsystem.Faults{LoseRequest: often}, "nothing has happened, and nobody says so"},
+		{"refusals", faulty, program.Size(8, 300), subsystem.Faults{Refuse: often}, "nothing has happened, and the subsystem says so"},
+		{"half-way", faulty, program.Size(8, 300), subsystem.Faults{Halfway: often}, "a part has happened, and has to be finished by the same token"},
+		{"lost-answers", faulty, program.Size(8, 300), subsystem.Faults{LoseAnswer: often}, "everything has happened, and nobody says so"},
+		{"slowness", faulty, program.Size(8, 300), subsystem.Faults{Slow: often, DelayMillis: int64(program.Size(200, 500))}, "others wait behind it"},
+		{"amnesia-of-the-allocator", faulty[:1], program.Size(8, 300), subsystem.Faults{Forget: often}, "what was granted is free for others, until it is told"},
+		{"amnesia-of-the-hosts", faulty[1:2], program.Size(8, 300), subsystem.Faults{Forget: often}, "every process dies, again and again"},
+		{"amnesia-of-the-dns-server", faulty[2:], program.Size(8, 300), subsystem.Faults{Forget: often}, "the zone is empty, with the fences in it"},
+		{"all-at-once", faulty, program.Size(24, 300), subsystem.Faults{
 			LoseRequest: often / 4, Refuse: often / 4, Halfway: often / 4, LoseAnswer: often / 4, Slow: often, DelayMillis: 100, Forget: often / 20,
 		}, "what was mended for one reason breaks for another"},
 	} {
@@ -103,7 +104,7 @@ func (d *demo) suffer(gateways int, where []string, faults subsystem.Faults) {
 // awaitRepair waits until the gateways serve, and the subsystems have what they need for it: a loss shows in the gateways only when it was noticed.
 func (d *demo) awaitRepair(wishes map[string]edge.GatewaySpec) {
 	d.t.Helper()
-	d.await("what was forgotten is there again", func() (string, bool) {
+	d.Await("what was forgotten is there again", func() (string, bool) {
 		problems := d.disagreements(d.awaitWishes(wishes))
 		return strings.Join(problems, ", "), len(problems) == 0
 	})
@@ -114,7 +115,7 @@ func (d *demo) made(where []string, gateways int, before map[string]int) {
 	d.t.Helper()
 	what := map[string]string{"allocator": "allocator create", "hosts": "hosts create", "dns": "dns change"}
 	for _, name := range where {
-		d.await(fmt.Sprintf("%s has made %d things", name, gateways), func() (string, bool) {
+		d.Await(fmt.Sprintf("%s has made %d things", name, gateways), func() (string, bool) {
 			n := d.tally()[what[name]] - before[what[name]]
 			return fmt.Sprint(n), n >= gateways
 		})
@@ -138,7 +139,7 @@ func (d *demo) forgetNow(where []string, f subsystem.Faults) {
 	for _, name := range where {
 		before := d.forgotten(name)
 		d.tell(name, f)
-		d.await(name+" shows in its ledger that it has forgotten everything", func() (string, bool) {
+		d.Await(name+" shows in its ledger that it has forgotten everything", func() (string, bool) {
 			return fmt.Sprint(len(d.zoneLedger())), d.forgotten(name) > before // the zone's shows it with the next update
 		})
 	}
@@ -147,7 +148,7 @@ func (d *demo) forgetNow(where []string, f subsystem.Faults) {
 // tell sets the faults of one subsystem.
 func (d *demo) tell(name string, f subsystem.Faults) {
 	d.t.Helper()
-	address := d.read(name, map[string]string{"allocator": "address", "hosts": "address", "dns": "control"}[name])
+	address := d.Read(name, map[string]string{"allocator": "address", "hosts": "address", "dns": "control"}[name])
 	body, err := json.Marshal(f)
 	if err != nil {
 		d.t.Fatal(err)

@@ -13,15 +13,16 @@ import (
 	"github.com/setpointhq/setpoint/adapter/subsystem"
 	edge "github.com/setpointhq/setpoint/examples/gateway"
 	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/test/internal/program"
 )
 
 // TestKilledProxy: a proxy that is killed is replaced by one new process, and the history tells; also when its routes and its number of replicas change in
 // the same moment, before, and after.
 func TestKilledProxy(t *testing.T) {
 	t.Parallel()
-	random := seeded(t)
+	random := program.Seeded(t)
 	d := newDemo(t)
-	d.start()
+	d.Start()
 	d.introduced()
 	wish := d.spec("shop", 2, "r0")
 	d.mustApply("shop", wish)
@@ -42,7 +43,7 @@ func TestKilledProxy(t *testing.T) {
 	}
 
 	// A proxy that dies again and again is started again later and later, up to five seconds, so long runs get slow.
-	rounds := size(4, 30)
+	rounds := program.Size(4, 30)
 	for round := range rounds {
 		began := time.Now()
 		since = d.killDuringChange(random, round+1, since)
@@ -98,7 +99,7 @@ func (d *demo) killProxy(pid int) {
 func (d *demo) awaitReplaced(mark string, wishes map[string]edge.GatewaySpec) map[string]gateway {
 	d.t.Helper()
 	_, boot, _ := strings.Cut(mark, " ")
-	d.await("the host has announced the death of "+mark, func() (string, bool) {
+	d.Await("the host has announced the death of "+mark, func() (string, bool) {
 		lines := d.ledger("hosts")
 		lost := slices.IndexFunc(lines, func(l subsystem.LedgerLine) bool {
 			return l.Effect == subsystem.Create && strings.Contains(l.Detail, boot)
@@ -107,7 +108,7 @@ func (d *demo) awaitReplaced(mark string, wishes map[string]edge.GatewaySpec) ma
 			return l.Key == lines[lost].Key && (l.Effect == subsystem.LostEffect || l.Effect == subsystem.Delete)
 		})
 	})
-	d.await("Setpoint shows another process in the place of "+mark, func() (string, bool) {
+	d.Await("Setpoint shows another process in the place of "+mark, func() (string, bool) {
 		shown := d.sql("SELECT status FROM object WHERE kind LIKE 'Instance.%'")
 		return shown, !strings.Contains(shown, boot)
 	})

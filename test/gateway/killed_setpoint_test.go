@@ -13,16 +13,17 @@ import (
 	"github.com/setpointhq/setpoint/adapter/subsystem"
 	"github.com/setpointhq/setpoint/client"
 	edge "github.com/setpointhq/setpoint/examples/gateway"
+	"github.com/setpointhq/setpoint/test/internal/program"
 )
 
 // TestKilledSetpoint: Setpoint is killed at random moments while a customer creates, changes and deletes gateways, and is started again each time. In the
 // end there is what the customer has asked for last, and nothing else; and when all is deleted, nothing.
 func TestKilledSetpoint(t *testing.T) {
 	t.Parallel()
-	random := seeded(t)
-	kills := size(8, 200)
+	random := program.Seeded(t)
+	kills := program.Size(8, 200)
 	d := newDemo(t)
-	d.start()
+	d.Start()
 	d.introduced()
 	c := newCustomer(d, random, "g", 5)
 	c.wishes["shop"] = d.get("shop").Spec // which every start of the demo makes anew
@@ -35,8 +36,8 @@ func TestKilledSetpoint(t *testing.T) {
 	began := time.Now()
 	for n := range kills {
 		d.moment(random, ended)
-		d.kill()
-		d.start()
+		d.Kill()
+		d.Start()
 		t.Logf("killed %d of %d, %v", n+1, kills, time.Since(began).Round(time.Millisecond))
 	}
 	dismiss()
@@ -67,7 +68,7 @@ func (d *demo) moment(random *rand.Rand, ended <-chan error) {
 	d.t.Helper()
 	if random.IntN(6) > 0 {
 		target := d.revision() + random.IntN(40)
-		d.await(fmt.Sprintf("commit %d", target), func() (string, bool) {
+		d.Await(fmt.Sprintf("commit %d", target), func() (string, bool) {
 			now := d.revision()
 			return strconv.Itoa(now), now >= target
 		})
@@ -164,7 +165,7 @@ func (c *customer) remove(name string) error {
 // settle waits until a gateway serves, or is gone.
 func (c *customer) settle(ctx context.Context, name string) error {
 	_, wanted := c.wishes[name]
-	_, err := c.client.Wait(ctx, c.gateways, ref(name), func(o *client.Object) (bool, error) {
+	_, err := c.Client.Wait(ctx, c.gateways, ref(name), func(o *client.Object) (bool, error) {
 		if o == nil || !wanted {
 			return o == nil, nil
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/setpointhq/setpoint/adapter/subsystem"
 	edge "github.com/setpointhq/setpoint/examples/gateway"
 	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/test/internal/program"
 )
 
 // TestRestore: a backup takes the place of the database. One that is up to date changes nothing outside; one that is not brings the world back to what it
@@ -18,7 +19,7 @@ import (
 func TestRestore(t *testing.T) {
 	t.Parallel()
 	d := newDemo(t)
-	d.start()
+	d.Start()
 	d.introduced()
 	wishes := map[string]edge.GatewaySpec{"shop": d.spec("shop", 2, "r1"), "g1": d.spec("g1", 1, "r1"), "g2": d.spec("g2", 1, "r1")}
 	for name, wish := range wishes {
@@ -87,7 +88,7 @@ func (d *demo) restoreOld(wishes map[string]edge.GatewaySpec) {
 	d.restore(backup)
 	var all map[string]gateway
 	unknown := []string{"default/shop.i2", "default/g3.i0"}
-	d.await("all that the backup knows is as it says", func() (string, bool) {
+	d.Await("all that the backup knows is as it says", func() (string, bool) {
 		all = d.awaitWishes(old)
 		problems := slices.Concat(d.wrong(all["shop"], "r1"), d.wrong(all["g1"], "r2"), d.wrong(all["g2"], "r1"))
 		return strings.Join(problems, ", "), len(problems) == 0 && len(d.strays(all)) == len(unknown)
@@ -129,8 +130,8 @@ func (d *demo) adopt(wishes map[string]edge.GatewaySpec, processes map[int]strin
 // backup writes a backup beside the demo, while Setpoint runs.
 func (d *demo) backup(name string) string {
 	d.t.Helper()
-	path := filepath.Join(filepath.Dir(d.directory), name)
-	if got := strings.TrimSpace(d.command("backup", path)); got != path {
+	path := filepath.Join(filepath.Dir(d.Directory), name)
+	if got := strings.TrimSpace(d.Command("backup", path)); got != path {
 		d.t.Errorf("setpoint backup printed %q, want %s", got, path)
 	}
 	return path
@@ -139,9 +140,9 @@ func (d *demo) backup(name string) string {
 // restore puts a backup in the place of the database, with Setpoint stopped meanwhile.
 func (d *demo) restore(backup string) {
 	d.t.Helper()
-	d.interrupt()
-	run(d.t, setpoint, "restore", backup, d.path("setpoint.db"))
-	d.start()
+	d.Interrupt()
+	program.Run(d.t, program.Path(), "restore", backup, d.Path("setpoint.db"))
+	d.Start()
 	d.introduced()
 }
 

@@ -25,7 +25,7 @@ func (d *demo) straySimulated(all map[string]gateway) (found []string) {
 	var have []string
 	for after := ""; ; {
 		var page subsystem.Inventory
-		if err := d.fetch("http://"+d.read("hosts", "address")+"/v1/inventory?after="+url.QueryEscape(after), &page); err != nil {
+		if err := d.fetch("http://"+d.Read("hosts", "address")+"/v1/inventory?after="+url.QueryEscape(after), &page); err != nil {
 			d.t.Fatal(err)
 		}
 		for _, item := range page.Items {
@@ -47,11 +47,11 @@ func (d *demo) straySimulated(all map[string]gateway) (found []string) {
 // misconfigured asks every simulated proxy what it has loaded. They take configurations as real ones do, from the listener of the host.
 func (d *demo) misconfigured(all map[string]gateway) (found []string) {
 	d.t.Helper()
-	instances, err := d.client.Resolve(d.t.Context(), "instances")
+	instances, err := d.Client.Resolve(d.t.Context(), "instances")
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	for o, err := range d.client.All(d.t.Context(), instances, client.ListOptions{}) {
+	for o, err := range d.Client.All(d.t.Context(), instances, client.ListOptions{}) {
 		if err != nil {
 			d.t.Fatal(err)
 		}

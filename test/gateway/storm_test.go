@@ -18,6 +18,7 @@ import (
 	"github.com/setpointhq/setpoint/store"
 	"github.com/setpointhq/setpoint/store/postgres"
 	"github.com/setpointhq/setpoint/store/storetest"
+	"github.com/setpointhq/setpoint/test/internal/program"
 )
 
 // storm is what a run goes through.
@@ -37,16 +38,16 @@ type storm struct {
 func TestStorm(t *testing.T) {
 	t.Parallel()
 	w := storm{customers: 3, gateways: 24, lasts: 24 * time.Second, stops: 8 * time.Second, kills: 13 * time.Second, terminate: 200 * time.Millisecond}
-	if soak() {
+	if program.Soak() {
 		w = storm{customers: 20, gateways: 2000, lasts: 10 * time.Minute, stops: time.Minute, kills: 20 * time.Second, terminate: 200 * time.Millisecond}
 	}
-	random := seeded(t)
+	random := program.Seeded(t)
 	d := newDemo(t, "SETPOINT_DEMO_SIMULATED=1")
 	d.postgres = pg.Start(t, pg.Setting("max_connections", "50"))
-	d.url = d.postgres.Database(t)
-	d.start()
+	d.Store = d.postgres.Database(t)
+	d.Start()
 	d.introduced()
-	watcher := watchAll(t, d.url)
+	watcher := watchAll(t, d.Store)
 	crowd := newCrowd(d, random, w)
 	crowd.rage(w)
 
@@ -134,9 +135,9 @@ func (c *crowd) rage(w storm) {
 			c.stopDatabase()
 			stop = now + w.stops
 		case now > kill:
-			c.doubts += strings.Count(c.process.Output(), "its outcome is looked up")
-			c.kill()
-			c.start()
+			c.doubts += strings.Count(c.Process.Output(), "its outcome is looked up")
+			c.Kill()
+			c.Start()
 			c.kills++
 			kill = now + w.kills
 		case stop-now < w.stops/4: // the gust before a stop
@@ -150,7 +151,7 @@ func (c *crowd) rage(w storm) {
 		c.t.Fatalf("a customer: %v", err)
 	default:
 	}
-	c.doubts += strings.Count(c.process.Output(), "its outcome is looked up")
+	c.doubts += strings.Count(c.Process.Output(), "its outcome is looked up")
 }
 
 // stopDatabase stops the database at once, and every second time again while it recovers.
@@ -190,7 +191,7 @@ func (d *demo) quiet() {
 	revision := d.query("SELECT revision FROM setpoint.counter")[0][0]
 	expires := ""
 	for renewals := 0; renewals < 4; {
-		d.await("the lease is renewed", func() (string, bool) {
+		d.Await("the lease is renewed", func() (string, bool) {
 			now := d.query("SELECT expires FROM setpoint.lease WHERE scope = 'plane'")[0][0]
 			moved := now != expires
 			expires = now

@@ -14,7 +14,7 @@ import (
 func TestVandal(t *testing.T) {
 	t.Parallel()
 	d := newDemo(t)
-	d.start()
+	d.Start()
 	d.introduced()
 	before := d.get("shop")
 	const (
@@ -51,7 +51,7 @@ func TestVandal(t *testing.T) {
 	if states, _ := d.states("shop", since); len(states) < 2 || states[0] != "Degraded" || states[len(states)-1] != "Active" {
 		t.Errorf("after an edit to Degraded the history goes on with %v, want Degraded first and Active last", states)
 	}
-	if history := d.command("history", "gateway", "shop"); !strings.Contains(history, " sql ") {
+	if history := d.Command("history", "gateway", "shop"); !strings.Contains(history, " sql ") {
 		t.Errorf("the history does not say that the edit was made past the engine:\n%s", history)
 	}
 	d.agree(all)
@@ -60,7 +60,7 @@ func TestVandal(t *testing.T) {
 
 // vandalise runs one transaction on the running database.
 func (d *demo) vandalise(statement string) (output string, err error) {
-	c := exec.Command(testkit.Package(d.t, "sqlite3", "sqlite3"), "-bail", "-cmd", ".timeout 10000", d.path("setpoint.db"), "BEGIN IMMEDIATE; "+statement+" COMMIT;")
+	c := exec.Command(testkit.Package(d.t, "sqlite3", "sqlite3"), "-bail", "-cmd", ".timeout 10000", d.Path("setpoint.db"), "BEGIN IMMEDIATE; "+statement+" COMMIT;")
 	text, err := c.CombinedOutput()
 	return string(text), err
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -81,22 +80,24 @@ func Run(ctx context.Context, o Options) error {
 	return server.Run(ctx, o.Server)
 }
 
-// dataFolder is where the servers keep their data. Those of root run as another user, who must not be let into the demo's own folder, so theirs is
-// elsewhere, under a name that follows from it.
+// dataFolder is where the servers keep their data: below the host's folder. Those of root run as another user, who must not be let into the demo's own folder, so
+// there is only a link to theirs, which is made anew for every demo.
 func dataFolder(dir string) (string, error) {
 	if os.Geteuid() != 0 {
 		return "", nil
 	}
-	absolute, err := filepath.Abs(dir)
-	if err != nil {
+	link := filepath.Join(dir, "data")
+	data, err := os.Readlink(link)
+	if err == nil {
+		return data, os.MkdirAll(data, 0o711)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	h := fnv.New64a()
-	if _, err := h.Write([]byte(absolute)); err != nil {
+	if data, err = os.MkdirTemp("/var/tmp", "setpoint-"); err != nil {
 		return "", err
 	}
-	data := filepath.Join("/var/tmp", fmt.Sprintf("setpoint-%016x", h.Sum64()))
-	return data, os.MkdirAll(data, 0o711)
+	return data, errors.Join(os.Chmod(data, 0o711), os.Symlink(data, link))
 }
 
 // StartAll makes sure that every subsystem runs, and returns their addresses by name.
@@ -222,7 +223,7 @@ Database orders is Available, with two replicas.
 
 Things to try next, in this folder:
 
-  setpoint get databases,servers -w                     # watch what follows
+  setpoint get servers -w                               # watch what follows
   setpoint signal database/orders NeedsPromote --why "to see it"
   setpoint why database orders                          # which step it is at
   setpoint signals table databases                      # which signal leads to which action

@@ -39,8 +39,10 @@ func (s *stream) Next(ctx context.Context) (store.Batch, error) {
 		if err := ctx.Err(); err != nil {
 			return store.Batch{}, err
 		}
-		if isDone(s.done) {
+		select {
+		case <-s.done:
 			return store.Batch{}, fmt.Errorf("watch: %w", store.ErrClosed)
+		default:
 		}
 		if len(s.read) > 0 {
 			b := s.read[0]
@@ -91,13 +93,4 @@ func (s *stream) fill(ctx context.Context) error {
 func (s *stream) Close() error {
 	s.once.Do(func() { close(s.done) })
 	return nil
-}
-
-func isDone(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
 }

@@ -40,10 +40,13 @@ var fixed = map[string]string{
 	"dynamic_shared_memory_type": "mmap", "lc_messages": "C", "password_encryption": "scram-sha-256", "recovery_target_timeline": "latest",
 }
 
-// configuration is the whole postgresql.conf of a server.
-func (s *server) configuration(archive string) string {
+// configuration is the whole postgresql.conf of a server with this data.
+func (s *server) configuration(data, archive string) (string, error) {
 	settings := maps.Clone(defaults)
 	maps.Copy(settings, s.state.Parameters)
+	if err := s.raiseToFloors(data, settings); err != nil {
+		return "", err
+	}
 	maps.Copy(settings, fixed)
 	maps.Copy(settings, map[string]string{
 		"listen_addresses": s.host.options.Address, "port": strconv.Itoa(s.state.Port),
@@ -63,7 +66,7 @@ func (s *server) configuration(archive string) string {
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		fmt.Fprintf(&text, "%s = %s\n", name, quoteSetting(settings[name]))
 	}
-	return text.String()
+	return text.String(), nil
 }
 
 // settings say how far recovery goes. Once there, the server takes writes.
@@ -147,6 +150,10 @@ func (s *server) configure(data string) error {
 	if err := s.host.makeArchive(archive); err != nil {
 		return err
 	}
+	settings, err := s.configuration(data, archive)
+	if err != nil {
+		return err
+	}
 	var admission, names strings.Builder
 	fmt.Fprintf(&admission, "local all %[1]s peer map=host\nlocal replication %[1]s peer map=host\nhost all %[1]s all reject\n", Role)
 	for _, network := range append([]string{"127.0.0.1/32", "::1/128"}, s.host.options.Allow...) {
@@ -157,7 +164,7 @@ func (s *server) configure(data string) error {
 	}
 	write := func(name, text string) error { return s.host.account.write(filepath.Join(data, name), []byte(text)) }
 	return errors.Join(write("pg_hba.conf", admission.String()), write("pg_ident.conf", names.String()),
-		write("postgresql.auto.conf", ""), write("postgresql.conf", s.configuration(archive)))
+		write("postgresql.auto.conf", ""), write("postgresql.conf", settings))
 }
 
 // tryConfiguration has PostgreSQL read a configuration without using it: nil says that it would start with it.
@@ -166,8 +173,12 @@ func (s *server) tryConfiguration() error {
 	if err != nil {
 		return err
 	}
+	settings, err := s.configuration(s.data(), archive)
+	if err != nil {
+		return err
+	}
 	path := filepath.Join(s.folder, "candidate.conf")
-	if err := s.host.account.write(path, []byte(s.configuration(archive))); err != nil {
+	if err := s.host.account.write(path, []byte(settings)); err != nil {
 		return err
 	}
 	ctx, cancel := s.host.bounded(10 * time.Second)

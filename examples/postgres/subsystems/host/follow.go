@@ -89,12 +89,7 @@ func (j job) systemOnDisk(ctx context.Context) string {
 	if err != nil {
 		return ""
 	}
-	for line := range strings.Lines(text) {
-		if value, found := strings.CutPrefix(line, "Database system identifier:"); found {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
+	return controlled(text)["Database system identifier"]
 }
 
 // tell gives a standby another upstream.

@@ -33,7 +33,9 @@ type ServerRequest struct {
 	Upstream string `json:"upstream,omitempty"`
 	// Port to listen at. 0: the host chooses one, and keeps it.
 	Port int `json:"port,omitempty"`
-	// Parameters are PostgreSQL's settings, by name. Those in [Managed] are the host's.
+	// Parameters are PostgreSQL's settings, by name. Those in [Managed] are the host's. Of max_connections, max_worker_processes, max_wal_senders,
+	// max_prepared_transactions and max_locks_per_transaction a server that follows has no less than its upstream has had, whatever is asked for: it would not
+	// start. It has what was asked for from its first restart on after its upstream has it.
 	Parameters map[string]string `json:"parameters,omitempty"`
 	// Superuser may do everything, over TCP. Optional.
 	Superuser *Login `json:"superuser,omitempty"`

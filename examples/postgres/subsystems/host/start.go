@@ -24,7 +24,7 @@ func (s *server) start(ctx context.Context) error {
 	defer cancel()
 	pid, _ := s.postmaster()
 	if pid == 0 {
-		if err := s.clear(); err != nil {
+		if err := errors.Join(s.clear(), s.configure(s.data())); err != nil {
 			return err
 		}
 		var err error

@@ -1,6 +1,6 @@
 //go:build race
 
-package gateway
+package program
 
 // race: the program under test is built as the test is.
 const race = true

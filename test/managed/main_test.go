@@ -1,0 +1,9 @@
+package managed
+
+import (
+	"testing"
+
+	"github.com/setpointhq/setpoint/test/internal/program"
+)
+
+func TestMain(m *testing.M) { program.Main(m) }
