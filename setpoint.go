@@ -150,8 +150,10 @@ func Ask[S, T any](name string, whom func(*Run[S, T]) []Key, signal SignalName) 
 	return control.Ask(name, whom, signal)
 }
 
-// Set is a step that changes the object's status.
-func Set[S, T any](name string, change func(*Run[S, T])) Step[S, T] { return control.Set(name, change) }
+// Set is a step that changes the object's status, or declares children.
+func Set[S, T any](name string, change func(*Run[S, T])) control.SetStep[S, T] {
+	return control.Set(name, change)
+}
 
 // Sequence does steps one after the other.
 func Sequence[S, T any](name string, steps ...Step[S, T]) Step[S, T] {

@@ -163,7 +163,7 @@ func TestDrain(t *testing.T) {
 
 // TestSlowWatcher: a client that does not read holds up nobody. What it has missed and what is not retained any more, it is told to list again.
 func TestSlowWatcher(t *testing.T) {
-	s := serve(t)
+	s := serve(t, func(o *api.Options) { o.WriteTimeout = time.Hour }) // or a busy machine ends the connection of one who has read nothing for so long
 	slow, quick := s.watch(t, gateways1, q()), s.watch(t, gateways1, q())
 	notes := `{"host":"h","notes":["` + strings.Repeat("x", 500_000) + `"]}`
 	const objects = 64 // 32 MB, more than any buffer on the way takes

@@ -131,6 +131,17 @@ func TestOneRefusalInAFirstIsNotThatOfTheNext(t *testing.T) {
 	}, setpoint.First("race", setpoint.Call("one", shop, func(r *engineRun) *spec { r.Refuse("not I"); return nil }), ask("two")))
 }
 
+// TestAWaitMayBeForAnotherBranch: also for one that the walk comes to after it.
+func TestAWaitMayBeForAnotherBranch(t *testing.T) {
+	k := newKeeper()
+	acts(t, k, func(w *setpointtest.World) {
+		tune(w)
+		wantEnd(w, "Succeeded, in Running")
+		wantDone(w, k, "+one +two")
+		atRest(w)
+	}, setpoint.Together("both", setpoint.Sequence("second", setpoint.Wait("first", func(r *engineRun) bool { return r.Result("one", &spec{}) }), ask("two")), ask("one")))
+}
+
 // TestAChoiceIsStored: it is decided once, whatever the world is like later; and undone is what was done on that way.
 func TestAChoiceIsStored(t *testing.T) {
 	for _, c := range []struct{ way, end, done string }{

@@ -76,9 +76,9 @@ func converge(w *setpointtest.World) { w.Converge(time.Hour) }
 // TestCrashes: an action that is killed, told nothing or shown an old view at any moment ends as it does when it is left alone, with as many effects. The story has every
 // kind of step, undos, questions to others, an action that makes way, and one that is canceled.
 func TestCrashes(t *testing.T) {
-	short := 11
+	short := 17
 	if race {
-		short = 33
+		short = 67
 	}
 	engines.Each(t, func(t *testing.T, e engines.Engine) {
 		var sub *setpointtest.Subsystem

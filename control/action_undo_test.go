@@ -295,3 +295,20 @@ func TestRetryFor(t *testing.T) {
 		atRest(w)
 	}, setpoint.Call("one", shop, func(*engineRun) *spec { return &spec{} }).Absent().Retry(setpoint.Retry{For: 30 * time.Minute}))
 }
+
+func TestWhatWasSetIsTakenBack(t *testing.T) {
+	k := newKeeper()
+	k.say("two", no)
+	kept := setpoint.Set("kept", func(r *engineRun) { r.Object.Status.Seen += "kept " })
+	taken := setpoint.Set("taken", func(r *engineRun) { r.Object.Status.Seen += "taken" }).Undo(func(r *engineRun) {
+		r.Object.Status.Seen = strings.TrimSuffix(r.Object.Status.Seen, "taken")
+	})
+	acts(t, k, func(w *setpointtest.World) {
+		tune(w)
+		w.Converge(time.Minute)
+		wantEnd(w, "Failed: step two: no, in Broken")
+		if o := must(w, engineKind.Definition, "e"); !strings.Contains(string(o.Status), `"seen":"kept "`) {
+			t.Errorf("the status is %s: want what has an undo taken back, once, and the rest kept", o.Status)
+		}
+	}, ask("one"), kept, taken, ask("two"))
+}

@@ -58,7 +58,7 @@ func (r *run) forwards() progress {
 		}
 		r.yield = r.preempted()
 	}
-	p := r.sequence(r.plan.steps)
+	p := r.walk()
 	switch {
 	case p == finished:
 		return finished
@@ -72,6 +72,23 @@ func (r *run) forwards() progress {
 		return failed
 	}
 	return waiting
+}
+
+// walk brings the steps as far as they go. What a Wait waits for may be the answer of a step of another branch, which the walk comes to after it: then it
+// walks again.
+func (r *run) walk() progress {
+	for {
+		r.unmet, r.news, r.note, r.on = false, false, "", nil
+		if p := r.sequence(r.plan.steps); p != waiting || !r.unmet || !r.news {
+			return p
+		}
+	}
+}
+
+// done notes that a step is done.
+func (r *run) done(record *resource.ActionStep) progress {
+	record.Phase, r.news = resource.StepDone, true
+	return finished
 }
 
 // park stops an action that this program does not know how to go on with.
@@ -155,9 +172,7 @@ func (r *run) start(s *step) progress {
 		if s.set(r); r.refusal != "" {
 			return r.refused(record)
 		}
-		record.Phase = resource.StepDone
-		r.record(record)
-		return finished
+		return r.done(r.record(record))
 	}
 	return r.hold(s, r.record(record))
 }
@@ -176,8 +191,7 @@ func (r *run) hold(s *step, record *resource.ActionStep) progress {
 		record.Phase = resource.StepRefused
 		return r.fail(record, r.refusal)
 	case done:
-		record.Phase = resource.StepDone
-		return finished
+		return r.done(record)
 	case r.idle():
 		return held
 	}
@@ -187,6 +201,7 @@ func (r *run) hold(s *step, record *resource.ActionStep) progress {
 	if s.lookAgain > 0 {
 		r.t.wakeAt(stored(r.t.now.Add(max(s.lookAgain, soonest))))
 	}
+	r.unmet = true
 	r.wait(s.name, "", resource.Ref{})
 	return waiting
 }

@@ -112,8 +112,7 @@ func (r *run) asking(s *step, record *resource.ActionStep) progress {
 	case open > 0:
 		return waiting
 	}
-	record.Phase = resource.StepDone
-	return finished
+	return r.done(record)
 }
 
 // answered takes an answer to the step that waits for it. One that nobody waits for is old news.

@@ -32,7 +32,7 @@ func (r *run) first(s *step) progress {
 	for _, c := range s.steps {
 		switch p := r.forward(c); p {
 		case finished:
-			r.record(resource.ActionStep{Name: s.name, Phase: resource.StepDone, Since: r.t.now, Result: quoted(c.name)})
+			r.done(r.record(resource.ActionStep{Name: s.name, Since: r.t.now, Result: quoted(c.name)}))
 			return r.lose(s, c.name)
 		case failed:
 			down++
@@ -74,8 +74,8 @@ func (r *run) way(s *step, record resource.ActionStep) progress {
 	if r.refusal != "" {
 		return r.refused(record)
 	}
-	record.Phase, record.Result = resource.StepDone, quoted(way)
-	r.record(record)
+	record.Result = quoted(way)
+	r.done(r.record(record))
 	return r.sequence(s.ways[way])
 }
 

@@ -144,12 +144,12 @@ func (r *run) answeredBy(record *resource.ActionStep, c command.Command) progres
 	if len(c.Result) > resultLimit {
 		return r.fail(record, fmt.Sprintf("its answer of %d bytes is more than the %d that an action keeps; make the adapter answer less", len(c.Result), resultLimit))
 	}
-	record.Phase, record.Result = resource.StepDone, nil
+	record.Result = nil
 	if len(c.Result) > 0 && string(c.Result) != "{}" {
 		record.Result = c.Result
 	}
 	r.t.remove(c)
-	return finished
+	return r.done(record)
 }
 
 // exhausted says why a step is not tried any more, "" when it is.

@@ -41,6 +41,8 @@ type run struct {
 	ended, touched bool
 	// tell is set when a human should know that a step takes long.
 	tell string
+	// unmet is set when a Wait has been asked in vain, and news when a step has been done.
+	unmet, news bool
 	// note is what the action waits for, in words, on what it does so, and by which class of error it is held up.
 	note  string
 	on    []resource.Ref

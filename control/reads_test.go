@@ -267,3 +267,27 @@ func TestAConflictOnAStaleViewWaitsForTheNews(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatATurnHasDeclaredItReads: a step that declares a child and one that waits for it are often computed in one turn; the second must not take the former form for
+// the new one.
+func TestWhatATurnHasDeclaredItReads(t *testing.T) {
+	var seen log[string]
+	driver := boxes.Driver("box", func(t *setpoint.Turn, b *thing) setpoint.Outcome {
+		parts.Child(t, "p", spec{Value: b.Spec.Value})
+		if p, ok := parts.Get(t, "b.p"); ok && p.Spec.Value == b.Spec.Value {
+			seen.add(p.Spec.Value)
+		} else {
+			seen.add("stale")
+		}
+		return setpoint.Done()
+	})
+	setpointtest.Run(t, setup(nil, driver), func(w *setpointtest.World) {
+		w.Apply(boxes.Definition, "b", spec{Value: "one"})
+		w.Settle()
+		w.Apply(boxes.Definition, "b", spec{Value: "two"})
+		w.Settle()
+		if all := seen.list(); slices.Contains(all, "stale") || !slices.Contains(all, "two") {
+			t.Errorf("turns read %v of what they had declared", all)
+		}
+	})
+}

@@ -45,6 +45,7 @@ type step struct {
 
 	until  func(*run) bool
 	set    func(*run)
+	unset  func(*run)
 	choose func(*run) string
 	ways   map[string][]*step
 	asked  func(*run) []resource.Key
@@ -192,13 +193,25 @@ type joint[S, T any] struct{ s step }
 func (j joint[S, T]) core() *step { return &j.s }
 func (joint[S, T]) of(S, T)       {}
 
-// Set changes the object's status, once, in the commit that comes by.
-func Set[S, T any](name string, change func(*Run[S, T])) Step[S, T] {
+// SetStep is a change of what is declared. Make one with [Set].
+type SetStep[S, T any] struct{ s step }
+
+func (s SetStep[S, T]) core() *step { return &s.s }
+func (SetStep[S, T]) of(S, T)       {}
+
+// Set changes the object's status, or declares children, once, in the commit that comes by.
+func Set[S, T any](name string, change func(*Run[S, T])) SetStep[S, T] {
 	s := step{name: name, kind: stepSet}
 	if change != nil {
 		s.set = func(r *run) { change(runOf[S, T](r)) }
 	}
-	return joint[S, T]{s}
+	return SetStep[S, T]{s}
+}
+
+// Undo takes the change back when the action is undone. Without it what was set stays.
+func (s SetStep[S, T]) Undo(change func(*Run[S, T])) SetStep[S, T] {
+	s.s.unset = func(r *run) { change(runOf[S, T](r)) }
+	return s
 }
 
 // Sequence does steps one after the other: for the branches of [Together] and [First].

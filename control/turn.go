@@ -78,12 +78,17 @@ func (t *Turn) Logger() *slog.Logger {
 // Ref points at an object, for [Await].
 func Ref(key resource.Key) resource.Ref { return resource.Ref{Object: key} }
 
-// read returns an object of the view and remembers that this turn depends on it.
+// read returns an object of the view, or as this turn has declared it, and remembers that this turn depends on it.
 func (t *Turn) read(key resource.Key) (*resource.Object, bool) {
 	if key == t.stored.Key {
 		return t.stored, true
 	}
 	t.depends.key(key)
+	for i := range t.objects {
+		if o := t.objects[i].Object; o.Key == key {
+			return o, true
+		}
+	}
 	return t.snapshot.Get(key)
 }
 

@@ -35,6 +35,11 @@ func (r *run) undo(record *resource.ActionStep) progress {
 		return waiting
 	case s.kind == stepAsk:
 		r.unask(record)
+	case s.unset != nil:
+		r.touched = true
+		if s.unset(r); r.refusal != "" {
+			return r.cannot(record)
+		}
 	case record.Key != "":
 		c, exists := r.t.command(r.slot(record))
 		sent := !exists || c.Revision != 0
@@ -55,13 +60,18 @@ func (r *run) sendUndo(s *step, record *resource.ActionStep) progress {
 		r.refusal = err.Error()
 	}
 	if r.refusal != "" {
-		r.stick(record, "cannot be undone: "+r.refusal)
-		r.refusal = ""
-		return waiting
+		return r.cannot(record)
 	}
 	r.send(s, record, request, time.Time{})
 	record.Phase, record.Since = resource.StepUndoing, r.t.now
 	r.wait("undo of "+record.Name, "", resource.Ref{Command: r.slot(record).String()})
+	return waiting
+}
+
+// cannot notes that the author's function has refused to undo a step.
+func (r *run) cannot(record *resource.ActionStep) progress {
+	r.stick(record, "cannot be undone: "+r.refusal)
+	r.refusal = ""
 	return waiting
 }
 

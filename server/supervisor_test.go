@@ -227,10 +227,13 @@ func TestAStandbyIsReadyForItsSupervisor(t *testing.T) {
 	o := options(database)
 	o.Getenv = environment("NOTIFY_SOCKET", socket, "WATCHDOG_USEC", swift)
 	serveNotes(t, o)
-	const waiting = "READY=1\nSTATUS=standing by at "
-	testkit.Wait(t, "it is ready, and alive", func() bool { return m.count(0, waiting) == 1 && m.count(0, "WATCHDOG=1") >= 3 })
-	at := slices.IndexFunc(m.messages(), func(s string) bool { return strings.HasPrefix(s, waiting) })
-	url, why, _ := strings.Cut(strings.TrimPrefix(m.messages()[at], waiting), ": ")
+	const waiting = "STATUS=standing by at "
+	testkit.Wait(t, "it is ready, and alive", func() bool {
+		return m.count(0, "READY=1") == 1 && m.count(0, waiting) == 1 && m.count(0, "WATCHDOG=1") >= 3
+	})
+	at := slices.IndexFunc(m.messages(), func(s string) bool { return strings.Contains(s, waiting) })
+	_, status, _ := strings.Cut(m.messages()[at], waiting)
+	url, why, _ := strings.Cut(status, ": ")
 	if why != "another process has the lease" {
 		t.Errorf("it stands by since %q", why)
 	}

@@ -132,7 +132,7 @@ func (x *explorer) sample(cases []Case, most int) []Case {
 func (x *explorer) tell(t *testing.T, cases []Case) error {
 	t.Helper()
 	for _, world := range worlds(cases, inOneWorld) {
-		all, err := x.try(t, world)
+		all, err := x.isolate(t, world)
 		if err != nil {
 			return err
 		}

@@ -100,7 +100,7 @@ func (x *explorer) shows(t *testing.T, f Finding, cases []Case) []bool {
 		for i, n := range at {
 			chosen[i] = cases[n]
 		}
-		all, err := x.try(t, chosen)
+		all, err := x.isolate(t, chosen)
 		if err != nil {
 			t.Fatalf("fuzz %s: %v", x.def.ID(), err)
 		}

@@ -165,7 +165,7 @@ func (s *surveyor) judge(mutant string, p *program) {
 		if len(batch) == 0 {
 			break
 		}
-		all, err := p.try(s.t, casesOf(batch))
+		all, err := p.isolate(s.t, casesOf(batch))
 		if err != nil {
 			s.verdict(mutant, Refused, first(err))
 			return

@@ -40,10 +40,10 @@ func parted(c setpointtest.Case, e setpointtest.End) error {
 	}
 	for action, parts := range map[setpoint.ActionName][]string{"Build": {"casing", "rotor"}, "Move": {"place", how, "pipes"}, "Mend": {"seal"}} {
 		outcomes := e.Ended(action)
-		if len(outcomes) == 0 || outcomes[len(outcomes)-1] == resource.OutcomeAbandoned {
-			continue
+		if len(outcomes) != 1 || outcomes[0] == resource.OutcomeAbandoned {
+			continue // what an earlier run made may be there
 		}
-		there := outcomes[len(outcomes)-1] == resource.OutcomeSucceeded
+		there := outcomes[0] == resource.OutcomeSucceeded
 		for _, part := range parts {
 			key := "default/it." + string(action) + "." + part
 			if _, is := e.Effects["yard"][key]; is != there && !(e.Gone && there) && e.Object.Action == nil {
@@ -107,6 +107,16 @@ func moved(c setpointtest.Case, e setpointtest.End) error {
 	return nil
 }
 
+// states lists those in which it leaked.
+func states(e setpointtest.End) (all []setpoint.State) {
+	for _, r := range e.Raised {
+		if r.Name == leaks {
+			all = append(all, r.State)
+		}
+	}
+	return all
+}
+
 func asked(e setpointtest.End, name setpoint.SignalName) (n int) {
 	for _, r := range e.Raised {
 		if r.Name == name && !r.Refused {
@@ -136,10 +146,11 @@ func stopped(c setpointtest.Case, e setpointtest.End) error {
 	if stops := len(e.Ended("Stop")); stops > asked(e, leaks) {
 		return fmt.Errorf("it was stopped %d times, for %d leaks", stops, asked(e, leaks))
 	}
-	for _, r := range e.Raised {
-		if r.Name == leaks && r.State == "Moving" && e.Object.Action == nil && len(c.Orders) == 1 && !slices.Contains(e.Ended("Move"), resource.OutcomePreempted) &&
-			len(c.Results) == 0 {
-			return fmt.Errorf("it leaked while it was moved, and was moved on: %v", e.Ended("Move"))
+	for _, o := range c.Orders {
+		for _, m := range e.Calls {
+			if o.Signal == leaks && len(c.Orders) == 1 && m.Action == "Move" && !m.Undo && m.Boundary > o.After+1 && slices.Contains(states(e), "Moving") {
+				return fmt.Errorf("it leaked, and was moved on: %s", m.Key)
+			}
 		}
 	}
 	if c.State == "Running" && slices.Contains(c.Signals, leaks) && (len(e.Runs) == 0 || e.Runs[0].Name != "Stop") && len(c.Orders) == 0 {

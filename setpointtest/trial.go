@@ -59,7 +59,7 @@ const (
 	perTransaction = 64
 )
 
-// try tells cases, many at a time in one world. The error says why the plane could not be assembled.
+// try tells cases, many at a time in one world. The error says why the plane could not be assembled, or is errSpins.
 func (p *program) try(t *testing.T, cases []Case) (all []told, err error) {
 	t.Helper()
 	g := Engine{}.ground(t)
@@ -75,13 +75,20 @@ func (p *program) try(t *testing.T, cases []Case) (all []told, err error) {
 		w.pass(world, troubled)
 		w.resume(world)
 		w.pass(world, p.horizon-troubled)
-		w.pass(world, 0)
+		if w.spin.found() {
+			err = errSpins
+			return
+		}
 		world.Kill()
 		w.mu.Lock()
 		w.closing = w.newest() + 1
 		w.mu.Unlock()
-		world.Start()
+		w.start(world)
 		w.pass(world, afterwards)
+		if w.spin.found() {
+			err = errSpins
+			return
+		}
 		all = w.told()
 	})
 	return all, err
@@ -127,7 +134,9 @@ func (w *witness) assemble(world *World) (err error) {
 	}
 	world.cancel = cancel
 	world.tap.wrap(world.store)
-	if world.Plane, err = setpoint.New(ctx, world.config()); err != nil {
+	config := world.config()
+	config.Meter = w.spin
+	if world.Plane, err = setpoint.New(ctx, config); err != nil {
 		cancel()
 		return errors.Join(err, world.store.Close())
 	}
@@ -136,6 +145,14 @@ func (w *witness) assemble(world *World) (err error) {
 	go func() { ended <- world.Plane.Run(ctx) }()
 	synctest.Wait()
 	return nil
+}
+
+// start starts another plane.
+func (w *witness) start(world *World) {
+	world.T.Helper()
+	if err := w.assemble(world); err != nil {
+		world.T.Fatalf("start another plane: %v", err)
+	}
 }
 
 // begin puts the objects of the cases there.
@@ -211,21 +228,16 @@ func (w *witness) put(world *World, c Case, tx *store.Transaction) (crashes []fu
 
 // pass lets time pass, and puts another plane in the place of one that dies meanwhile.
 func (w *witness) pass(world *World, d time.Duration) {
+	world.T.Helper()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	for {
-		synctest.Wait()
+	for !w.spin.found() {
 		select {
 		case <-w.died:
 			world.Stop()
-			world.Start()
-			continue
-		default:
-		}
-		select {
-		case <-w.died:
-			world.Stop()
-			world.Start()
+			if !w.spin.found() {
+				w.start(world)
+			}
 		case <-timer.C:
 			synctest.Wait()
 			if !world.tap.killed() {
@@ -239,6 +251,9 @@ func (w *witness) pass(world *World, d time.Duration) {
 // resume ends the pauses that cases have ordered.
 func (w *witness) resume(world *World) {
 	world.T.Helper()
+	if w.spin.found() {
+		return
+	}
 	for _, s := range w.all() {
 		o, there := world.Plane.View().Get(s.key)
 		if !there || o.Action == nil || o.Action.Halt != resource.HaltPaused {

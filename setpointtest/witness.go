@@ -22,6 +22,7 @@ type witness struct {
 	program *program
 	died    chan struct{} // has an entry when a plane was ended
 	outside map[command.AdapterName]Outside
+	spin    *spin
 
 	mu       sync.Mutex
 	tap      *tap
@@ -82,11 +83,13 @@ type seenSignal struct {
 const mostCommits = 150
 
 func newWitness(p *program) *witness {
-	return &witness{
+	w := &witness{
 		program: p, died: make(chan struct{}, 1), outside: map[command.AdapterName]Outside{},
 		subjects: map[resource.Key]*subject{}, byName: map[resource.Name]*subject{}, raised: map[store.SignalID]*subject{},
 		ahead: map[resource.Revision]bool{}, moved: make(chan struct{}),
 	}
+	w.spin = &spin{witness: w}
+	return w
 }
 
 // witnessed is a database with the witness before it.

@@ -48,7 +48,7 @@ func about[T any](r *run) (v T) {
 // has everything. If one cannot be asked, the promotion fails, and the former primary is let go on.
 var promote = action{Steps: []step{
 	setpoint.Set("cut", func(r *run) { fleetIn(r).point("") }),
-	setpoint.Wait("isCut", func(r *run) bool { return fleetIn(r).pointed() }).Within(cutWithin),
+	setpoint.Wait("isCut", func(r *run) bool { return fleetIn(r).pointed("") }).Within(cutWithin),
 	setpoint.Call("fence", operations, func(r *run) *host.Operation {
 		f := fleetIn(r)
 		return &host.Operation{Server: f.host(f.primary), Do: host.Fence}
@@ -79,7 +79,7 @@ var promote = action{Steps: []step{
 		}
 		f.point(f.address(f.primary))
 	}),
-	setpoint.Wait("isSwitched", func(r *run) bool { return fleetIn(r).pointed() }),
+	setpoint.Wait("isSwitched", func(r *run) bool { f := fleetIn(r); return f.pointed(f.address(f.primary)) }),
 }}
 
 // unfence lets the former primary go on, unless another server may lead by now.
@@ -156,21 +156,30 @@ var unfollow = action{Steps: []step{
 			f := fleetIn(r)
 			f.declare(f.primary, f.primary)
 		}
-	}),
+	}).Undo(readmit),
 	setpoint.Wait("isExcluded", settled).Within(cutWithin),
 	setpoint.Call("barrier", operations, func(r *run) *host.Operation {
 		f := fleetIn(r)
 		return &host.Operation{Server: f.host(f.primary), Do: host.Barrier}
 	}).Retry(setpoint.Retry{For: restartFor}),
+	// It is told not to follow before it stops: whatever becomes of the next step, to follow again is then an action.
+	setpoint.Set("release", func(r *run) { f := fleetIn(r); f.declare(r.Object.Status.Candidate, f.primary) }),
+	setpoint.Wait("isReleased", func(r *run) bool {
+		s, ok := fleetIn(r).server(r.Object.Status.Candidate)
+		return ok && s.Ready() && s.Spec.Upstream == "" && s.Status.Following == ""
+	}).Within(cutWithin),
 	setpoint.Call("unfollow", operations, func(r *run) *host.Operation {
 		return &host.Operation{Server: fleetIn(r).host(r.Object.Status.Candidate), Do: host.Unfollow}
 	}).Retry(setpoint.Retry{For: restartFor}),
-	setpoint.Set("leave", func(r *run) {
-		f := fleetIn(r)
-		f.declare(r.Object.Status.Candidate, f.primary)
-		r.Object.Status.Candidate = ""
-	}),
+	setpoint.Set("forget", func(r *run) { r.Object.Status.Candidate = "" }),
 }}
+
+// readmit takes back a replica that could not leave. If it left all the same, it is made to follow again.
+func readmit(r *run) {
+	p := r.Object.Status.Candidate
+	r.Object.Status.Detached = slices.DeleteFunc(slices.Clone(r.Object.Status.Detached), func(x string) bool { return x == p })
+	r.Object.Status.Candidate = ""
+}
 
 // settled reports whether the primary waits for those whom its specification names.
 func settled(r *run) bool {
@@ -248,7 +257,7 @@ var restore = action{Steps: []step{
 		return ok && s.State == Available && s.Ready()
 	}).Within(followWithin),
 	setpoint.Set("cut", func(r *run) { fleetIn(r).point("") }),
-	setpoint.Wait("isCut", func(r *run) bool { return fleetIn(r).pointed() }).Within(cutWithin),
+	setpoint.Wait("isCut", func(r *run) bool { return fleetIn(r).pointed("") }).Within(cutWithin),
 	setpoint.Call("fence", operations, func(r *run) *host.Operation {
 		f := fleetIn(r)
 		return &host.Operation{Server: f.host(f.primary), Do: host.Fence}
@@ -260,5 +269,5 @@ var restore = action{Steps: []step{
 		f.declare(f.primary, f.primary)
 		f.point(f.address(f.primary))
 	}),
-	setpoint.Wait("isSwitched", func(r *run) bool { return fleetIn(r).pointed() }),
+	setpoint.Wait("isSwitched", func(r *run) bool { f := fleetIn(r); return f.pointed(f.address(f.primary)) }),
 }}

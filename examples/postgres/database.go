@@ -99,10 +99,10 @@ func (f fleet) point(backend string) *Endpoint {
 	return Endpoints.Child(f.t, "rw", EndpointSpec{Backend: backend})
 }
 
-// pointed reports whether the address leads where it was told to, and nowhere else.
-func (f fleet) pointed() bool {
+// pointed reports whether the address leads to a server, "" for none, and nowhere else.
+func (f fleet) pointed(backend string) bool {
 	e, ok := Endpoints.Get(f.t, f.d.Name+".rw")
-	return ok && e.Ready() && e.Status.Backend == e.Spec.Backend
+	return ok && e.Ready() && e.Spec.Backend == backend && e.Status.Backend == backend
 }
 
 // compareDatabase declares the parts, and follows the state of the primary. While an action is under way it rests: the action decides who leads.

@@ -51,7 +51,6 @@ func (s *service) promoted(c *crowd, before database) {
 	s.t.Helper()
 	s.goesOn(c)
 	s.Command("signal", "database/orders", string(postgres.NeedsPromote), "--why", "to see it")
-	s.Command("wait", "database/orders", "--for=state=Promoting")
 	former := primary(before)
 	now := s.calm("a promotion", func(d database, _ map[string]server) string {
 		if primary(d) == former {

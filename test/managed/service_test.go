@@ -214,8 +214,11 @@ func (s *service) diagnosis() string {
 	}
 	logs, err := filepath.Glob(filepath.Join(s.data, "servers", "*", "log"))
 	for _, path := range logs {
-		output, err := exec.Command("tail", "-n", "40", path).CombinedOutput()
-		fmt.Fprintf(&b, "%s (%v):\n%s\n", path, err, output)
+		text, err := os.ReadFile(path)
+		lines := slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool {
+			return strings.Contains(line, "@") || strings.Contains(line, "Consistent recovery state") // what clients hear
+		})
+		fmt.Fprintf(&b, "%s (%v):\n%s\n", path, err, strings.Join(lines[max(0, len(lines)-200):], "\n"))
 	}
 	fmt.Fprintf(&b, "logs: %v\n", err)
 	return b.String()

@@ -158,23 +158,36 @@ func Stop(ctx context.Context, name, dir string) error {
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for asked := false; ; {
+	for asked := 0; ; {
 		pid, err := running(dir)
-		if err != nil || pid == 0 {
+		if err != nil || pid == 0 && ended(asked) {
 			return err
 		}
-		if !asked {
-			if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		if asked == 0 {
+			if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 				return fmt.Errorf("subsystem %s: end process %d: %w", name, pid, err)
 			}
-			asked = true
+			asked = pid
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("subsystem %s: process %d does not end: %w", name, pid, ctx.Err())
+			return fmt.Errorf("subsystem %s: process %d does not end: %w", name, asked, ctx.Err())
 		case <-tick.C:
 		}
 	}
+}
+
+// ended reports whether a process is gone, or only waits for its parent to take note. A subsystem gives up its lock a moment before.
+func ended(pid int) bool {
+	if pid == 0 {
+		return true
+	}
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return true
+	}
+	_, state, _ := strings.Cut(string(text), ") ")
+	return strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X")
 }
 
 // WriteFile replaces a file as a whole.

@@ -34,25 +34,33 @@ func (j job) doFollow(ctx context.Context, o Operation) (Result, subsystem.Effec
 	return result, subsystem.Update, err
 }
 
+// met is what an upstream says of itself: its cluster, and how far its log goes.
+type met struct {
+	system   string
+	position uint64
+}
+
 // meet asks the upstream who it is, before anything is given up for it.
-func (j job) meet(ctx context.Context, address string) (system string, err error) {
+func (j job) meet(ctx context.Context, address string) (m met, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	session, err := connectTo(ctx, address, j.state.Replication, true)
 	if err != nil {
-		return "", fmt.Errorf("the upstream %s does not answer: %w", address, err)
+		return m, fmt.Errorf("the upstream %s does not answer: %w", address, err)
 	}
 	defer session.leave()
 	rows, err := session.rows(ctx, "IDENTIFY_SYSTEM")
 	if err != nil {
-		return "", fmt.Errorf("the upstream %s does not say who it is: %w", address, err)
+		return m, fmt.Errorf("the upstream %s does not say who it is: %w", address, err)
 	}
-	return rows[0][0], nil
+	m.system = rows[0][0]
+	m.position, err = Position(rows[0][2])
+	return m, err
 }
 
 // turnTo tries the ways in order.
-func (j job) turnTo(ctx context.Context, upstream, system string) (Way, error) {
-	same := j.systemOnDisk(ctx) == system && !j.state.Rewinding
+func (j job) turnTo(ctx context.Context, upstream string, it met) (Way, error) {
+	same := j.systemOnDisk(ctx) == it.system && !j.state.Rewinding
 	var problems []error
 	for _, way := range []struct {
 		name     Way
@@ -69,7 +77,7 @@ func (j job) turnTo(ctx context.Context, upstream, system string) (Way, error) {
 		logged := sizeOf(j.log())
 		err := way.try(ctx, upstream)
 		if err == nil {
-			err = j.awaitStreaming(ctx, upstream, logged)
+			err = j.awaitStreaming(ctx, upstream, it.position, logged)
 		}
 		if err == nil {
 			return way.name, nil
@@ -194,21 +202,44 @@ func (j job) streams(ctx context.Context, upstream string) bool {
 	return err == nil && v.Role == Standby && v.receiving && sameUpstream(v.upstream, upstream)
 }
 
-// streamIn is how long a standby that runs may take to stream.
+// replayed is how far the server has repeated the log, 0 when it does not say.
+func (j job) replayed(ctx context.Context) uint64 {
+	rows, err := j.query(ctx, "SELECT coalesce(pg_last_wal_replay_lsn(), '0/0')")
+	if err != nil {
+		return 0
+	}
+	position, err := Position(rows[0][0])
+	if err != nil {
+		return 0
+	}
+	return position
+}
+
+// streamIn is how long a standby that runs may take to stream, and to get any further.
 const streamIn = 15 * time.Second
 
 // parted are the complaints of a standby whose history has parted from its upstream's. Time does not mend that.
 var parted = []string{"forked off current database system timeline", "is not in this server's history", "ahead of the WAL flush position", "is behind recovery timeline"}
 
-func (j job) awaitStreaming(ctx context.Context, upstream string, logged int64) error {
-	ctx, cancel := context.WithTimeout(ctx, min(streamIn, j.host.options.ReadyIn))
-	defer cancel()
+// awaitStreaming waits until the server streams and has repeated what the upstream had when it was met; or is still behind, and comes nearer. To stream is not
+// enough: one that was just told of another upstream may do so and be stuck at a record that was begun in the line of the former one.
+func (j job) awaitStreaming(ctx context.Context, upstream string, position uint64, logged int64) error {
+	limit := min(streamIn, j.host.options.ReadyIn)
+	began := time.Now()
+	reached, since := j.replayed(ctx), began
 	err := until(ctx, readyEvery, func() (bool, error) {
 		if pid, _ := j.postmaster(); pid == 0 {
 			return false, errors.New("it has ended")
 		}
-		if j.streams(ctx, upstream) {
+		streaming, now := j.streams(ctx, upstream), j.replayed(ctx)
+		if now > reached {
+			reached, since = now, time.Now()
+		}
+		if streaming && (now >= position || time.Since(began) > limit && time.Since(since) < limit/2) {
 			return true, nil
+		}
+		if time.Since(since) > limit {
+			return false, context.DeadlineExceeded
 		}
 		for _, complaint := range parted {
 			if strings.Contains(j.logSince(logged), complaint) {
