@@ -109,7 +109,7 @@ func TestFuzzFindsWhatIsWrong(t *testing.T) {
 				}
 				f.Decider.Actions["Move"] = move
 			},
-			setpointtest.JudgedRestless, "without end", "in Running; with NeedsMove",
+			setpointtest.JudgedRestless, "without end", "in New; with NeedsMove",
 		},
 		{
 			"a subsystem forgets its tokens",
@@ -118,7 +118,7 @@ func TestFuzzFindsWhatIsWrong(t *testing.T) {
 					return setpointtest.Setup{Adapters: map[command.AdapterName]command.Adapter{"yard": &forgetful{effects: map[string]json.RawMessage{}}}}
 				}
 			},
-			setpointtest.JudgedTokens, "2 effects", "in New; call yard default/it.Build.casing #1 half-way",
+			setpointtest.JudgedTokens, "2 effects", "in New; call yard default/it.Build.rotor #1 half-way",
 		},
 		{
 			"an undo asks again for what is to be undone",
@@ -126,7 +126,7 @@ func TestFuzzFindsWhatIsWrong(t *testing.T) {
 				again := func(*pumpRun) *part { return &part{Is: "seal"} }
 				mending(f, setpoint.Call("seal", yard, again).Undo(again), needs("paint"))
 			},
-			setpointtest.JudgedUndo, "its step seal did is still there", "in Broken; with NeedsMend; call yard default/it.Mend.paint #1 refused",
+			setpointtest.JudgedUndo, "its step seal did is still there", "in Broken; with NeedsMend; after 1 delete",
 		},
 		{
 			"the end of an action forgets to count",
@@ -139,13 +139,13 @@ func TestFuzzFindsWhatIsWrong(t *testing.T) {
 			setpointtest.JudgedProperty, "moved 1 times", "in Running; with NeedsMove",
 		},
 		{
-			"an undo refuses to be computed, with nobody told what to do",
+			"an undo panics",
 			func(f *fuzzing) {
 				mending(f, setpoint.Call("seal", yard, func(*pumpRun) *part { return &part{Is: "seal"} }).Undo(func(r *pumpRun) *part {
 					panic("nobody thought of this")
 				}), needs("paint"))
 			},
-			setpointtest.JudgedStuck, "panic", "in Broken; with NeedsMend; call yard default/it.Mend.paint #1 refused",
+			setpointtest.JudgedStuck, "panic", "in Broken; with NeedsMend; after 1 delete",
 		},
 	} {
 		t.Run(c.reason, func(t *testing.T) {

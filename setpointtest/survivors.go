@@ -46,7 +46,7 @@ const (
 // The cases of a survey: so many are looked for, and so many of them are told to each mutant, the first few before the others, which kill most.
 const (
 	surveyed  = 600
-	perMutant = 160
+	perMutant = 160 // or a quarter of those that were looked for, if that is less
 )
 
 var batches = []int{16, 48, perMutant}
@@ -64,7 +64,7 @@ func Survivors[S, T any](t *testing.T, f Fuzzing[S, T]) *Survey {
 	if found := x.findings(t); len(found) > 0 {
 		t.Fatalf("survey %s: the original is wrong, and a mutant can be no worse:\n%s", f.Kind.ID(), found[0])
 	}
-	s := &surveyor{t: t, want: x.telling()}
+	s := &surveyor{t: t, want: x.telling(min(perMutant, x.most/4))}
 	s.survey = &Survey{Seed: f.Seed, Cases: len(s.want)}
 	for _, m := range control.Mutants(f.Decider) {
 		s.judge(m.Name, f.program(f.Kind, m.Decider))
@@ -93,7 +93,7 @@ func deciding(d *resource.Definition, table decide.Table) *resource.Definition {
 }
 
 // telling are cases of as many courses as possible, in an order in which the first show most. Those in which planes die say nothing about a slip.
-func (x *explorer) telling() (out []told) {
+func (x *explorer) telling(most int) (out []told) {
 	var paths []string
 	groups := map[string][]told{}
 	seen := map[string]bool{}
@@ -109,10 +109,10 @@ func (x *explorer) telling() (out []told) {
 		}
 		groups[path] = append(groups[path], k)
 	}
-	for round := 0; len(out) < perMutant; round++ {
+	for round := 0; len(out) < most; round++ {
 		before := len(out)
 		for _, path := range paths {
-			if round < len(groups[path]) && len(out) < perMutant {
+			if round < len(groups[path]) && len(out) < most {
 				out = append(out, groups[path][round])
 			}
 		}

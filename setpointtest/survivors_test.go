@@ -2,9 +2,9 @@ package setpointtest_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/setpointhq/setpoint"
 	"github.com/setpointhq/setpoint/resource"
@@ -167,6 +167,17 @@ func stopped(c setpointtest.Case, e setpointtest.End) error {
 	return nil
 }
 
+// meant: a leak counts where it was noticed, and comes before mending.
+func meant(c setpointtest.Case, e setpointtest.End) error {
+	if s := states(e); len(s) > 0 && !slices.ContainsFunc(s, func(s setpoint.State) bool { return s != "Broken" }) && len(e.Ended("Stop")) > 0 {
+		return fmt.Errorf("it was stopped for a leak that it had while it did not run")
+	}
+	if c.State == "Running" && slices.Contains(c.Signals, leaks) && slices.Contains(c.Signals, needsMend) && len(c.Orders)+len(c.Results) == 0 && len(e.Ended("Mend")) != 1 {
+		return fmt.Errorf("it leaked, was to be mended, and was not")
+	}
+	return nil
+}
+
 // either: it is moved or mended, and a signal that would make it both is refused.
 func either(_ setpointtest.Case, e setpointtest.End) error {
 	for _, r := range e.Raised {
@@ -209,18 +220,44 @@ func all(properties ...property) property {
 }
 
 var properties = map[string]property{
-	"counted": counted, "parted": parted, "ordered": ordered, "led": led, "moved": moved, "mended": mended, "stopped": stopped, "either": either, "bounded": bounded,
+	"counted": counted, "parted": parted, "ordered": ordered, "led": led, "moved": moved, "mended": mended, "stopped": stopped, "meant": meant, "either": either,
+	"bounded": bounded,
 }
 
-func TestSurvivors(t *testing.T) {
-	f := pumps()
-	var every []property
-	for _, p := range properties {
-		every = append(every, p)
+// survey makes a survey with all properties but one.
+func survey(t *testing.T, without string, cases int) *setpointtest.Survey {
+	t.Helper()
+	var some []property
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		if name != without {
+			some = append(some, properties[name])
+		}
 	}
-	f.Check = all(every...)
-	begun := time.Now()
-	s := setpointtest.Survivors(t, f)
-	t.Logf("%s\n%s", time.Since(begun), s)
+	f := pumps()
+	f.Check, f.Cases = all(some...), cases
+	return setpointtest.Survivors(t, f)
+}
+
+func TestNoMutantSurvivesAllProperties(t *testing.T) {
+	s := survey(t, "", 600)
+	t.Log(s)
 	s.Require(t)
+	if refused, killed, equivalent := len(s.Of(setpointtest.Refused)), len(s.Of(setpointtest.Killed)), len(s.Of(setpointtest.Equivalent)); refused < 40 || killed < 50 || equivalent < 5 {
+		t.Errorf("%d refused, %d killed and %d equivalent: of each there are more", refused, killed, equivalent)
+	}
+	for _, m := range s.Mutants {
+		if m.Mutant == "action Move: Within dropped" && m.Verdict != setpointtest.Killed {
+			t.Errorf("%s: %s: a fault that lasts longer was injected", m.Mutant, m.Verdict)
+		}
+	}
+}
+
+func TestAMutantSurvivesWhereAPropertyIsMissing(t *testing.T) {
+	var names []string
+	for _, m := range survey(t, "counted", 240).Of(setpointtest.Survived) {
+		names = append(names, m.Mutant)
+	}
+	if want := []string{"action Move: Finish dropped"}; !slices.Equal(names, want) {
+		t.Errorf("without the property that moves are counted %q survive, want %q", names, want)
+	}
 }
