@@ -38,6 +38,26 @@ func TestAPauseLetsTheCallUnderWayFinish(t *testing.T) {
 	}, ask("one"), setpoint.Call("two", shop, func(*engineRun) *spec { return &spec{} }).Within(time.Hour).Absent())
 }
 
+// TestAPauseBeyondTheTimeOfAStep: whose call is under way; it is kept waiting, and does not spin.
+func TestAPauseBeyondTheTimeOfAStep(t *testing.T) {
+	k := newKeeper()
+	k.take("one", 30*time.Minute)
+	acts(t, k, func(w *setpointtest.World) {
+		tune(w)
+		order(w, "Pause", "")
+		turns := w.Turns()
+		w.Advance(20 * time.Minute)
+		if n := w.Turns() - turns; n > 2 || phases(w) != "one:Running" {
+			t.Errorf("%d turns, steps %s", n, phases(w))
+		}
+		order(w, "Resume", "")
+		w.Converge(time.Hour)
+		wantEnd(w, "Failed: step one: it was not done within 10m0s, in Broken")
+		wantDone(w, k, "+one -one")
+		atRest(w)
+	}, setpoint.Call("one", shop, func(*engineRun) *spec { return &spec{} }).Absent().Within(10*time.Minute))
+}
+
 // TestWhatFailsDuringAPauseIsUndoneAfterIt: and says then why.
 func TestWhatFailsDuringAPauseIsUndoneAfterIt(t *testing.T) {
 	for _, way := range []setpoint.SignalName{"Resume", "Cancel"} {
@@ -123,6 +143,9 @@ func TestOrdersWithoutAnActionAreConsumed(t *testing.T) {
 	acts(t, k, func(w *setpointtest.World) {
 		for _, name := range []setpoint.SignalName{"Cancel", "Pause", "Resume", "Abandon", "Retry"} {
 			order(w, name, "to see what happens")
+			if o := engine(w); len(o.Signals) != 0 || len(signals(w, o)) != 0 {
+				t.Errorf("after %s the object shows %+v, and %v stand", name, o.Signals, signals(w, o))
+			}
 		}
 		tune(w)
 		wantEnd(w, "Succeeded, in Running")

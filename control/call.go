@@ -82,7 +82,8 @@ func (r *run) send(s *step, record *resource.ActionStep, request []byte, deadlin
 	if request == nil {
 		r.t.redirect(slot, record.Destination, deadline)
 	}
-	r.t.wakeAt(earliest(deadline, r.patience(s, record)))
+	r.t.wakeAt(deadline)
+	r.t.wakeAt(r.patience(s, record))
 }
 
 // repeat asks anew, under a higher intent: the subsystem has answered that something newer had been there, or an operator wants another attempt.
@@ -130,7 +131,8 @@ func (r *run) called(s *step, record *resource.ActionStep) progress {
 		r.t.wakeAt(r.patience(s, record))
 		return waiting
 	}
-	r.t.wakeAt(earliest(r.patience(s, record), r.deadline(s, record)))
+	r.t.wakeAt(r.patience(s, record))
+	r.t.wakeAt(r.deadline(s, record))
 	r.wait(s.name, c.Message, resource.Ref{Command: c.Slot.String()})
 	r.class = c.Class
 	return waiting

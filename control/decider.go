@@ -3,6 +3,7 @@ package control
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/setpointhq/setpoint/command"
@@ -82,7 +83,7 @@ func (d *decider) once(t *Turn, compare func(*run) Outcome) (outcome Outcome, en
 		}
 		t.next.Status = status
 	}
-	r.showSignals()
+	t.show = r.showSignals
 	return outcome, r.ended
 }
 
@@ -166,6 +167,9 @@ func (r *run) decide(outcome Outcome) Outcome {
 				r.t.again = true // one transition, and one end of an action, is enough for a commit
 				return outcome
 			}
+			if r.rests(d) {
+				return outcome
+			}
 			if !r.begin(d) {
 				return r.acting()
 			}
@@ -194,6 +198,49 @@ func (r *run) standing() (names []lifecycle.SignalName) {
 // read returns the standing signals of some names.
 func (r *run) read(names []lifecycle.SignalName) []store.Signal {
 	return slices.DeleteFunc(r.t.Signals(), func(s store.Signal) bool { return !slices.Contains(names, s.Name) })
+}
+
+// The waits before an action that nobody outside has asked for is begun again after failures: they double from the first to the last.
+const (
+	restBase = time.Second
+	restCap  = 5 * time.Minute
+)
+
+// failures counts how often in a row actions have failed, when one ends. One that only moves the object says nothing about that.
+func (r *run) failures(outcome resource.ActionOutcome) uint64 {
+	before := uint64(0)
+	if last := r.t.stored.Last; last != nil {
+		before = last.Failures
+	}
+	switch {
+	case outcome == resource.OutcomeFailed:
+		return before + 1
+	case outcome == resource.OutcomeSucceeded && r.plan != nil && len(r.plan.steps) > 0:
+		return 0
+	}
+	return before
+}
+
+// rests reports whether an action has to wait, because the ones before it have failed: what an object's own controller, its clock or a sensor asks for would otherwise be tried
+// without end and without pause. What anybody else asks for begins at once.
+func (r *run) rests(d decide.Decision) bool {
+	last, p := r.t.stored.Last, r.d.plans[d.Do]
+	if last == nil || last.Failures == 0 || p == nil || len(p.steps) == 0 {
+		return false
+	}
+	for _, s := range r.read(d.Read) {
+		own := s.By == "engine" || s.By == r.t.controller.writer || strings.HasPrefix(s.By, "adapter/")
+		if !own || strings.HasPrefix(s.Dedupe, askPrefix) {
+			return false
+		}
+	}
+	if until := stored(last.At.Add(pause(restBase, restCap, int(min(last.Failures, 64))))); r.t.now.Before(until) {
+		r.t.wakeAt(until)
+		d.Verb, d.Reason = decide.Defer, fmt.Sprintf("%d actions have failed in a row; %s is tried at %s", last.Failures, d.Do, until.Format(time.RFC3339))
+		r.deferred = d
+		return true
+	}
+	return false
 }
 
 // begin starts an action, and reports whether it has also ended.
@@ -278,5 +325,9 @@ func isMoved(t *decide.Table, life lifecycle.Table, s lifecycle.State) bool {
 	return slices.Contains(t.Moved, s) || known && rule.Parent != "" && slices.Contains(t.Moved, rule.Parent)
 }
 
-// wakeAt makes the turn be run again at a time, if nothing else does before.
-func (t *Turn) wakeAt(at time.Time) { t.wake = earliest(t.wake, at) }
+// wakeAt makes the turn be run again at a time, if nothing else does before. A time that has passed is over: this turn has seen it.
+func (t *Turn) wakeAt(at time.Time) {
+	if at.After(t.now) {
+		t.wake = earliest(t.wake, at)
+	}
+}

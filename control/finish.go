@@ -19,6 +19,9 @@ func (t *Turn) finish(o Outcome) (store.Transaction, Outcome) {
 	}
 	if o.kind != outcomeFail && t.problem == nil {
 		o = t.settle(o)
+		if t.show != nil {
+			t.show()
+		}
 	}
 	if t.problem != nil && o.kind != outcomeFail {
 		o = Fail(t.problem)

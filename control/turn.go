@@ -46,6 +46,7 @@ type Turn struct {
 	stepped    bool          // steps of an action have been computed
 	again      bool          // to be run again at once, after the commit
 	acting     bool          // an action is under way: the configuration has not been looked at
+	show       func()        // puts onto the object which signals will stand, when all that is consumed is known
 	problem    error         // a mistake in what was staged; fails the turn
 	trespass   []store.Event // what the turn tried that is not its business: recorded although it fails
 }

@@ -130,7 +130,7 @@ func (r *run) end(outcome resource.ActionOutcome) bool {
 	if t.stored.Is(resource.Delayed) {
 		t.condition(resource.Delayed, resource.False, "OnTime", "")
 	}
-	t.next.Last = &resource.ActionEnd{Name: a.Name, Run: a.Run, Outcome: outcome, Message: a.Message, At: t.now}
+	t.next.Last = &resource.ActionEnd{Name: a.Name, Run: a.Run, Outcome: outcome, Message: a.Message, At: t.now, Failures: r.failures(outcome)}
 	t.because = "end of action " + a.Name
 	t.next.Action, r.a, r.ended = nil, nil, true
 	return true

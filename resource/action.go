@@ -106,6 +106,8 @@ type ActionEnd struct {
 	Outcome ActionOutcome `json:"outcome"`
 	Message string        `json:"message,omitempty"`
 	At      time.Time     `json:"at"`
+	// Failures counts the actions in a row that have failed, up to this one: what nobody has asked for waits ever longer before it is tried again.
+	Failures uint64 `json:"failures,omitempty"`
 }
 
 // StandingSignal is a signal that stands on an object, as the object shows it.

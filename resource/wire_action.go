@@ -6,7 +6,7 @@ package resource
 var (
 	actionFields     = []string{"name", "run", "phase", "halt", "message", "end", "from", "since", "deadline", "steps"}
 	stepFields       = []string{"name", "phase", "since"}
-	lastActionFields = []string{"name", "run", "outcome", "message", "at"}
+	lastActionFields = []string{"name", "run", "outcome", "message", "at", "failures"}
 	signalFields     = []string{"name", "by", "at", "why", "note"}
 )
 
@@ -39,6 +39,7 @@ func (w *writer) actionOf(o *Object) {
 		w.text("outcome", string(e.Outcome))
 		w.text("message", e.Message)
 		w.exact("at", e.At)
+		w.count("failures", e.Failures)
 		w.shut()
 	}
 	if len(o.Signals) > 0 {
@@ -125,6 +126,8 @@ func (r *reader) lastAction(n *node) {
 			readText(r, v, &e.Message)
 		case "at":
 			r.time(v, &e.At)
+		case "failures":
+			readCount(r, v, &e.Failures)
 		}
 	})
 	r.o.Last = &e
@@ -162,7 +165,7 @@ func actionSchema() map[string]any {
 }
 
 func lastActionSchema() map[string]any {
-	return object(map[string]any{"name": of("string"), "run": integer(), "outcome": outcomes(""), "message": of("string"), "at": moment()}, "name")
+	return object(map[string]any{"name": of("string"), "run": integer(), "outcome": outcomes(""), "message": of("string"), "at": moment(), "failures": integer()}, "name")
 }
 
 func outcomes(about string) map[string]any {

@@ -35,7 +35,7 @@ func full(t testing.TB) *Object {
 		Name: "Promote", Run: 40, From: "Running", Since: noon, Deadline: noon.Add(time.Hour), Phase: ActionUnwinding, Halt: HaltPaused, Message: "ada asked for it",
 		End: OutcomeCanceled, Steps: []ActionStep{{Name: "fence", Phase: StepDone, Since: noon}, {Name: "promote", Phase: StepUndoing, Since: noon.Add(time.Second)}},
 	}
-	o.Last = &ActionEnd{Name: "Restart", Run: 12, Outcome: OutcomeFailed, Message: "refused", At: noon}
+	o.Last = &ActionEnd{Name: "Restart", Run: 12, Outcome: OutcomeFailed, Message: "refused", At: noon, Failures: 2}
 	o.Signals = []StandingSignal{{Name: "NeedsRestart", By: "api:ada", At: noon, Why: "it leaks", Note: "waits for Promote"}}
 	return o
 }

@@ -16,5 +16,18 @@
 // call), and tells it again for each of them with a crash, a lost acknowledgement, or a stale view there. The end must always be that
 // of the undisturbed run, with at most one effect per token.
 //
-// Both use SQLite. An [Engine] is any other database, for the same tests, unchanged: [Engine.Run] and [Engine.Crashes].
+// [Fuzz] is for kinds with a decision table (P8): it tries every state with every combination of signals that can stand there, then lets every call of an adapter end in every way, raises
+// operators' and other signals at every boundary of a step, deletes, and kills the plane, and judges what comes of it. Thousands of cases take seconds, since each is an object in one
+// world. A finding comes with the smallest case that shows it, as a line of text:
+//
+//	pumps := setpointtest.Fuzzing[PumpSpec, PumpStatus]{
+//		Kind: pumps, Decider: decider,
+//		Setup: func() setpointtest.Setup { …fresh subsystems by adapter name },
+//		Check: func(c setpointtest.Case, e setpointtest.End) error { …what must be so at the end of every case },
+//	}
+//	setpointtest.Fuzz(t, pumps).Require(t)
+//
+// [Survivors] tests these tests: it makes every slip of the pen in the decider and in its table, and lists those that no judgement, and nothing that Check says, is against.
+//
+// [Run] and [Crashes] use SQLite. An [Engine] is any other database, for the same tests, unchanged: [Engine.Run] and [Engine.Crashes].
 package setpointtest

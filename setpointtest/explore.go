@@ -17,6 +17,7 @@ import (
 type explorer struct {
 	*program
 	most, depth, variants int
+	immortal              bool // no plane dies
 	random                *rand.Rand
 	seen                  map[string]bool
 	all                   []told
@@ -206,7 +207,10 @@ func (x *explorer) twisted(k *told) (cases []Case) {
 
 // orders are what can be ordered at a boundary.
 func (x *explorer) orders(k *told, n int) []Order {
-	orders := []Order{{After: n, What: OrderCrash}, {After: n, What: OrderCrashBefore}}
+	var orders []Order
+	if !x.immortal {
+		orders = append(orders, Order{After: n, What: OrderCrash}, Order{After: n, What: OrderCrashBefore})
+	}
 	if n > 0 {
 		orders = append(orders, Order{After: n, What: OrderDelete}) // nothing is created deleted
 	}

@@ -13,7 +13,7 @@ import (
 var errSpins = errors.New("turns are run without end, while no time passes")
 
 // mostTurns is more than the turns that a world has reason to run at one moment.
-const mostTurns = 50_000
+const mostTurns = 10_000
 
 // spin is a meter that ends a plane whose turns go on for ever: time would stand still for all of the world.
 type spin struct {

@@ -52,12 +52,12 @@ const (
 var batches = []int{16, 48, perMutant}
 
 // Survivors tests the tests: it makes every mutant of the decider ([control.Mutants]) and of its table ([decide.Mutants]), and tells each the same cases. A mutant that is refused when it
-// is registered, or shows a finding, is killed; one that ends as the original in all cases is equivalent, and a matter of taste. Any other survives: it does
+// is registered, or shows a finding, is killed; one that ends as the original in all cases is equivalent, and a matter of taste. In these cases no plane dies: that tells nothing about a slip. Any other survives: it does
 // something else, and no property of the author says that it must not. The original must show no finding. The same Seed gives the same survey.
 func Survivors[S, T any](t *testing.T, f Fuzzing[S, T]) *Survey {
 	t.Helper()
 	original := f.program(f.Kind, f.Decider)
-	x := &explorer{program: original, most: min(f.most(), surveyed), depth: f.depth(), variants: max(1, f.Variants), report: &Report{Seed: f.Seed}}
+	x := &explorer{program: original, most: min(f.most(), surveyed), depth: f.depth(), variants: max(1, f.Variants), immortal: true, report: &Report{Seed: f.Seed}}
 	if err := x.explore(t, f.Only); err != nil {
 		t.Fatalf("survey %s: %v", f.Kind.ID(), err)
 	}
@@ -92,18 +92,21 @@ func deciding(d *resource.Definition, table decide.Table) *resource.Definition {
 	}
 }
 
-// telling are cases of as many courses as possible, in an order in which the first show most. Those in which planes die say nothing about a slip.
+// telling are cases of as many courses as possible, in an order in which the first show most.
 func (x *explorer) telling(most int) (out []told) {
 	var paths []string
 	groups := map[string][]told{}
 	seen := map[string]bool{}
 	for i := range x.all {
 		k := x.all[i]
-		if k.crashes() || seen[k.Case.String()] {
+		if seen[k.Case.String()] {
 			continue
 		}
 		seen[k.Case.String()] = true
 		path := fmt.Sprint(k.Path, len(k.Standing), k.Variant)
+		if k.twists() == 0 && len(k.Signals) <= 1 {
+			path += k.Case.String() // each is telling: it says what one row does
+		}
 		if groups[path] == nil {
 			paths = append(paths, path)
 		}

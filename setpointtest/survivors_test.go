@@ -101,6 +101,9 @@ func moved(c setpointtest.Case, e setpointtest.End) error {
 	if !e.Gone && e.Object.Action == nil && e.Object.State == "Running" && stands != (c.Variant == 1 && asked(e, needsMove) > 0) {
 		return fmt.Errorf("it runs, and that NeedsMove stands is %t", stands)
 	}
+	if e.Object.State == "Broken" && !stands && len(c.Orders)+len(c.Results) == 0 && asked(e, needsMove) > 0 {
+		return fmt.Errorf("it is broken, and that it is to be moved was forgotten")
+	}
 	if asked(e, needsMove) == 0 && len(ended) > 0 {
 		return fmt.Errorf("it was moved, and nobody asked: %v", ended)
 	}
@@ -148,7 +151,7 @@ func stopped(c setpointtest.Case, e setpointtest.End) error {
 	}
 	for _, o := range c.Orders {
 		for _, m := range e.Calls {
-			if o.Signal == leaks && len(c.Orders) == 1 && m.Action == "Move" && !m.Undo && m.Boundary > o.After+1 && slices.Contains(states(e), "Moving") {
+			if o.Signal == leaks && len(c.Orders) == 1 && len(c.Results) == 0 && m.Action == "Move" && !m.Undo && m.Boundary > o.After+1 && slices.Contains(states(e), "Moving") {
 				return fmt.Errorf("it leaked, and was moved on: %s", m.Key)
 			}
 		}
@@ -198,7 +201,7 @@ func bounded(c setpointtest.Case, e setpointtest.End) error {
 	}
 	attempts := 0
 	for _, m := range e.Calls {
-		if m.Key == "default/it.Mend.seal" && m.Result == setpointtest.ResultAway && !m.Undo {
+		if m.Key == "default/it.Mend.seal" && m.Result == setpointtest.ResultAway && !m.Undo && len(c.Orders) == 0 {
 			attempts++
 		}
 	}

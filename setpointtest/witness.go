@@ -134,67 +134,6 @@ func (w *witness) forget(s *subject) {
 	}
 }
 
-// Watch streams commits when they have been noted: nobody acts on what the witness does not know yet.
-func (w witnessed) Watch(ctx context.Context, from resource.Revision) (store.Stream, error) {
-	s, err := w.Store.Watch(ctx, from)
-	if err != nil {
-		return nil, err
-	}
-	return notedStream{s, w.witness}, nil
-}
-
-type notedStream struct {
-	store.Stream
-	witness *witness
-}
-
-// Next waits for the next commit.
-func (s notedStream) Next(ctx context.Context) (store.Batch, error) {
-	b, err := s.Stream.Next(ctx)
-	for err == nil {
-		s.witness.mu.Lock()
-		noted, moved := s.witness.noted >= b.Revision, s.witness.moved
-		s.witness.mu.Unlock()
-		if noted {
-			break
-		}
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return store.Batch{}, ctx.Err()
-		}
-	}
-	return b, err
-}
-
-// passed notes that a commit has been noted; w.mu is held.
-func (w *witness) passed(rev resource.Revision) {
-	w.ahead[rev] = true
-	if w.noted == 0 {
-		w.noted = rev - 1 // the first there is
-	}
-	for w.ahead[w.noted+1] {
-		w.noted++
-		delete(w.ahead, w.noted)
-	}
-	close(w.moved)
-	w.moved = make(chan struct{})
-}
-
-// apart lets a moment pass between two commits of the driver of an object, in which what the first has begun is sent: which of the two comes first when both can is not to
-// be left to chance.
-func (w *witness) apart(s *subject) {
-	w.mu.Lock()
-	last := s.entries[len(s.entries)-1].at
-	w.mu.Unlock()
-	if d := time.Until(last.Add(moment)); d > 0 {
-		time.Sleep(d)
-	}
-}
-
-// moment is less than any call takes.
-const moment = time.Millisecond
-
 // subject is the one whose driver makes a commit that writes it, and where in the transaction.
 func (w *witness) subject(tx *store.Transaction) (*subject, int) {
 	if tx.Writer.Name != w.program.writer {
@@ -220,94 +159,6 @@ func (s *subject) written() (n int) {
 		}
 	}
 	return n
-}
-
-// twist makes the orders for a boundary part of the commit before it. It reports false when the plane dies instead.
-func (w *witness) twist(s *subject, tx *store.Transaction, at int) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	n := s.written() + 1
-	if n > mostCommits {
-		s.wild = true
-	}
-	if w.closing > 0 {
-		return true
-	}
-	for i, o := range s.Orders {
-		if o.What == OrderCrashBefore && o.After == n-1 && !s.crashed[i] {
-			s.crashed[i] = true
-			w.kill()
-			return false
-		}
-	}
-	tx.Objects, tx.Raise = slices.Clone(tx.Objects), slices.Clone(tx.Raise)
-	for _, o := range s.Orders {
-		if o.After == n {
-			w.order(s, o, tx, at)
-		}
-	}
-	return true
-}
-
-// kill ends the plane; w.mu is held.
-func (w *witness) kill() {
-	w.tap.kill()
-	select {
-	case w.died <- struct{}{}:
-	default:
-	}
-}
-
-// order makes one order part of a commit; w.mu is held.
-func (w *witness) order(s *subject, o Order, tx *store.Transaction, at int) {
-	object := tx.Objects[at].Object
-	leaving := object.Deleting() && len(object.Finalizers) == 0
-	switch {
-	case leaving:
-	case o.What == OrderDelete && !object.Deleting():
-		next := object.Clone()
-		next.Deleted, next.Generation = now(), object.Generation+1
-		tx.Objects[at].Object = next
-	case o.What == OrderRaise:
-		if signal, ok := w.signal(s, o.Signal, object, tx); ok {
-			tx.Raise = append(tx.Raise, signal)
-		}
-	}
-}
-
-// signal makes a signal, unless the table forbids it beside those that will stand.
-func (w *witness) signal(s *subject, name lifecycle.SignalName, object *resource.Object, tx *store.Transaction) (store.Signal, bool) {
-	def := w.program.def
-	r := Raised{Name: name, State: object.State, Beside: s.beside(tx)}
-	_, forbidden := decide.Forbidden(def.Lifecycle, def.Decisions, object.State, append([]lifecycle.SignalName{name}, r.Beside...))
-	r.Refused = forbidden && !general(name)
-	s.raises = append(s.raises, r)
-	signal := store.Signal{Object: s.key, UID: s.uid, Name: name, By: "api:fuzz", At: now(), Why: "the case says so"}
-	if w.program.payload != nil && !general(name) {
-		signal.Payload = w.program.payload(s.Case, name)
-	}
-	return signal, !r.Refused
-}
-
-// beside lists the signals of the table that will stand after a commit.
-func (s *subject) beside(tx *store.Transaction) (names []lifecycle.SignalName) {
-	add := func(name lifecycle.SignalName) {
-		if !general(name) && !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	for id, have := range s.signals {
-		if have.consumed == 0 && !slices.Contains(tx.Consume, id) {
-			add(have.Name)
-		}
-	}
-	for _, have := range tx.Raise {
-		if have.UID == s.uid {
-			add(have.Name)
-		}
-	}
-	slices.Sort(names)
-	return names
 }
 
 func general(name lifecycle.SignalName) bool { return slices.Contains(decide.General(), name) }
@@ -350,6 +201,9 @@ func (w *witness) note(s *subject, at int, tx *store.Transaction, r store.Receip
 			about[s] = &sighting{
 				revision: r.Revision, seen: tx.Cause.Revision, at: now(), cause: tx.Cause.Text, byDriver: tx.Writer.Name == w.program.writer && tx.Writer.Object == s.key,
 			}
+			if about[s].byDriver { // also one that only consumes signals
+				about[s].guards = maps.Clone(s.guards)
+			}
 		}
 		return about[s]
 	}
@@ -365,7 +219,6 @@ func (w *witness) note(s *subject, at int, tx *store.Transaction, r store.Receip
 				e.gone = o.Gone
 			}
 			if i == at {
-				e.guards = maps.Clone(s.guards)
 				e.left = left
 			}
 		}

@@ -20,6 +20,7 @@ func serverDecider(s Secrets) setpoint.Decider[ServerSpec, ServerStatus] {
 		Guards: map[setpoint.GuardName]func(*setpoint.Turn, *Server) bool{
 			"leads":   func(_ *setpoint.Turn, v *Server) bool { return v.Spec.Leads },
 			"follows": func(_ *setpoint.Turn, v *Server) bool { return !v.Spec.Leads && v.Spec.Upstream != "" },
+			"made":    func(_ *setpoint.Turn, v *Server) bool { return v.Status.Address != "" },
 			"silent":  silent,
 		},
 		Actions: map[setpoint.ActionName]setpoint.Action[ServerSpec, ServerStatus]{

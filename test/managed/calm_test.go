@@ -23,16 +23,19 @@ func (s *service) calm(what string, also func(database, map[string]server) strin
 	defer stop()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for {
+	for last := ""; ; {
 		d, missing := s.unrest(ctx, also)
 		if missing == "" {
 			return d
+		}
+		if ctx.Err() == nil {
+			last = missing
 		}
 		select {
 		case <-changes:
 		case <-tick.C: // for what the API does not tell
 		case <-ctx.Done():
-			s.t.Fatalf("after %s it does not come to rest in %v: %s\n%s", what, calmLimit, missing, s.diagnosis())
+			s.t.Fatalf("after %s it does not come to rest in %v: %s\n%s", what, calmLimit, last, s.diagnosis())
 		}
 	}
 }

@@ -64,6 +64,7 @@ func (p *printer) actionEnd(e *resource.ActionEnd) {
 	p.text("outcome", string(e.Outcome))
 	p.optional("message", e.Message)
 	p.time("at", e.At)
+	p.number("failures", e.Failures)
 	p.b = append(p.b, '}')
 }
 
@@ -197,6 +198,8 @@ func (c *cursor) actionEnd(field string, e *resource.ActionEnd) {
 		e.Message = c.text()
 	case "at":
 		e.At = c.time()
+	case "failures":
+		e.Failures = c.number()
 	default:
 		c.odd = true
 	}

@@ -85,7 +85,7 @@ func actionEnd(t *rapid.T) *resource.ActionEnd {
 		return nil
 	}
 	text := func() string { return texts.Draw(t, "text") }
-	return &resource.ActionEnd{Name: text(), Run: resource.Revision(rapid.Uint64().Draw(t, "run")), Outcome: resource.ActionOutcome(text()), Message: text(), At: times.Draw(t, "at")}
+	return &resource.ActionEnd{Name: text(), Run: resource.Revision(rapid.Uint64().Draw(t, "run")), Outcome: resource.ActionOutcome(text()), Message: text(), At: times.Draw(t, "at"), Failures: rapid.Uint64().Draw(t, "failures")}
 }
 
 // mended is what encoding/json makes of attributes, there and back.

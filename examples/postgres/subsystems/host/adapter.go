@@ -29,6 +29,8 @@ type AdapterOptions struct {
 	// Missing says whether the plane takes a server for missing already. It is asked once per server and life of the observer, so that what changed
 	// while no observer ran is raised once, and what did not is not. Default: none is missing.
 	Missing func(server string) bool
+	// Unsure says that nobody knows what the plane takes for missing: what is found out first of a server is raised, whatever it is.
+	Unsure bool
 	// Missed is raised when a server that should answer does not: default "Missed". Seen when it answers again: default "Seen". Changed, when
 	// set, when something else about its health has changed. The payload is a [Health]; Dedupe is the server's name.
 	Missed, Seen, Changed lifecycle.SignalName

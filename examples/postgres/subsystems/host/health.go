@@ -13,6 +13,8 @@ type Health struct {
 	Running   bool       `json:"running"`
 	Answering bool       `json:"answering"`
 	Role      ServerRole `json:"role,omitempty"`
+	// Starts counts how often the host has started it in this life of the host. One that is missed again after a start has been up between, whoever saw it.
+	Starts uint64 `json:"starts,omitempty"`
 	// Receiving: a standby that streams from Upstream, "host:port".
 	Receiving bool   `json:"receiving,omitempty"`
 	Upstream  string `json:"upstream,omitempty"`

@@ -194,14 +194,15 @@ func (r *reader) differs(t *told) (notices []command.Notice) {
 		return nil
 	}
 	o, h := r.adapter.options, t.health
+	first := o.Unsure && t.last.Server == ""
 	payload, err := json.Marshal(h)
 	if err != nil {
 		return nil // a health is always JSON
 	}
 	switch {
-	case h.Missed() && !t.missed:
+	case h.Missed() && (!t.missed || first || t.last.Server != "" && h.Starts != t.last.Starts): // or it was started meanwhile, and is missed anew
 		notices = append(notices, command.Notice{Signal: o.Missed, Payload: payload, Why: fmt.Sprintf("server %s does not answer: %s", h.Server, h.Problem)})
-	case h.Seen() && t.missed:
+	case h.Seen() && (t.missed || first):
 		notices = append(notices, command.Notice{Signal: o.Seen, Payload: payload, Why: fmt.Sprintf("server %s answers, as %s", h.Server, h.Role)})
 	}
 	if o.Changed != "" && h.changed(t.last) {

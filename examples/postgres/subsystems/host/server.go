@@ -27,6 +27,8 @@ type server struct {
 	state state
 	// port is that of the state, for those who have not the turn.
 	port atomic.Int32
+	// starts counts them.
+	starts atomic.Uint64
 	// watched ends the asking after its health, and watching is closed when that has ended; nil when it has not begun.
 	watched  context.CancelFunc
 	watching chan struct{}

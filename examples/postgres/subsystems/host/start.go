@@ -58,6 +58,7 @@ func (s *server) launch(ctx context.Context) (pid int, err error) {
 	if pid, err = strconv.Atoi(strings.TrimSpace(output)); err != nil {
 		return 0, fmt.Errorf("start server %q: the shell names no process: %w", s.name, err)
 	}
+	s.starts.Add(1)
 	return pid, nil
 }
 

@@ -76,6 +76,7 @@ func (w *watch) round(ctx context.Context) {
 		return
 	}
 	h := &w.health
+	h.Starts = w.server.starts.Load()
 	h.Address, h.Planned, h.Fenced, h.Problem = w.server.address(), cmp.Or(w.server.plans(), planned), w.server.fenced(), ""
 	if err == nil {
 		h.Planned = w.server.plans() // what was planned is over, or has not begun
