@@ -1,6 +1,7 @@
 package setpointtest_test
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -128,9 +129,17 @@ func pumps() fuzzing {
 	}
 }
 
+// size is what everyday tests have, or the one for the soak.
+func size[T any](short, long T) T {
+	if os.Getenv("SETPOINT_SOAK") != "" {
+		return long
+	}
+	return short
+}
+
 func TestFuzzFindsNothingInWhatIsRight(t *testing.T) {
 	f := pumps()
-	f.Cases = 1000
+	f.Cases = size(250, 2000)
 	r := setpointtest.Fuzz(t, f)
 	t.Log(r)
 	r.Require(t)

@@ -242,14 +242,15 @@ func survey(t *testing.T, without string, cases int) *setpointtest.Survey {
 }
 
 func TestNoMutantSurvivesAllProperties(t *testing.T) {
-	s := survey(t, "", 600)
+	s := survey(t, "", size(240, 600))
 	t.Log(s)
 	s.Require(t)
-	if refused, killed, equivalent := len(s.Of(setpointtest.Refused)), len(s.Of(setpointtest.Killed)), len(s.Of(setpointtest.Equivalent)); refused < 40 || killed < 50 || equivalent < 5 {
+	if refused, killed, equivalent := len(s.Of(setpointtest.Refused)), len(s.Of(setpointtest.Killed)), len(s.Of(setpointtest.Equivalent)); refused < 40 || killed < size(40, 50) || equivalent < 5 {
 		t.Errorf("%d refused, %d killed and %d equivalent: of each there are more", refused, killed, equivalent)
 	}
 	for _, m := range s.Mutants {
-		if m.Mutant == "action Move: Within dropped" && m.Verdict != setpointtest.Killed {
+		// A fault that lasts longer than the action may take is a rare case: the few of everyday do not have it.
+		if m.Mutant == "action Move: Within dropped" && m.Verdict != setpointtest.Killed && m.Verdict != size(setpointtest.Equivalent, "") {
 			t.Errorf("%s: %s: a fault that lasts longer was injected", m.Mutant, m.Verdict)
 		}
 	}
