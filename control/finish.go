@@ -62,6 +62,9 @@ func (t *Turn) discard() {
 		t.events = t.trespass
 	}
 	t.wake, t.again, t.acting, t.retrying, t.because = time.Time{}, false, false, false, ""
+	if a := t.stored.Action; a != nil {
+		t.wakeAt(a.Deadline) // though the turn has failed, the action is given up in time
+	}
 }
 
 // toldBefore reports whether the object says already what this turn fails for, so that a turn that is repeated records it once.

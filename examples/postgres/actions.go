@@ -85,6 +85,9 @@ var promote = action{Steps: []step{
 // unfence lets the former primary go on, unless another server may lead by now.
 func unfence(r *run) *host.Operation {
 	f := fleetIn(r)
+	if r.Object.Deleting() {
+		return nil // all servers go
+	}
 	if r.Began("promote") {
 		r.Refuse("%s may lead already; look at both servers, then raise Retry or Abandon", r.Object.Status.Candidate)
 		return nil
@@ -261,7 +264,7 @@ var restore = action{Steps: []step{
 	setpoint.Call("fence", operations, func(r *run) *host.Operation {
 		f := fleetIn(r)
 		return &host.Operation{Server: f.host(f.primary), Do: host.Fence}
-	}).Key(func(r *run) string { f := fleetIn(r); return f.host(f.primary) + "/fence" }).Retry(setpoint.Retry{Tell: tellAfter}),
+	}).Key(func(r *run) string { f := fleetIn(r); return f.host(f.primary) + "/fence" }).Undo(unfence).Retry(setpoint.Retry{Tell: tellAfter}),
 	setpoint.Set("switch", func(r *run) {
 		d := &r.Object.Status
 		d.Line, d.Primary, d.Candidate, d.Detached = d.Line+1, d.Candidate, "", nil

@@ -99,7 +99,8 @@ var databaseTable = setpoint.Decisions{
 		{In: setpoint.In(Provisioning), Defer: "it is not there yet", When: setpoint.All(NeedsFollow)},
 		{In: setpoint.In(Provisioning), Ignore: "it has no replicas yet", When: setpoint.All(NeedsPromote), Priority: 5},
 		{In: setpoint.In(Provisioning), Ignore: "it has no replicas yet", When: setpoint.All(NeedsUnfollow), Priority: 5},
-		{In: setpoint.In(Uncertain, Unavailable), Defer: "wait until it answers", When: setpoint.All(NeedsUnfollow)},
+		// Left standing, it would forbid the promotion that is needed here.
+		{In: setpoint.In(Uncertain, Unavailable), Ignore: "it does not answer; ask again when it does", When: setpoint.All(NeedsUnfollow), Priority: 70},
 		{In: setpoint.In(Uncertain, Unavailable), Defer: "wait until it answers", When: setpoint.All(NeedsFollow)},
 		{In: setpoint.In(Uncertain, Unavailable), Defer: "wait until it answers", When: setpoint.All(NeedsRestart)},
 		{In: setpoint.In(Uncertain, Unavailable), Defer: "wait until it answers", When: setpoint.All(NeedsParameters)},
