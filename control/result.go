@@ -3,11 +3,10 @@ package control
 import (
 	"cmp"
 	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/internal/legible"
 	"github.com/setpointhq/setpoint/store"
 )
 
@@ -81,14 +80,4 @@ func (d *dispatcher) event(c command.Command, reason string) *store.Event {
 const messageLimit = 2048
 
 // clip shortens a message that is too long, between two characters, and makes it text.
-func clip(s string) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= messageLimit {
-		return s
-	}
-	end := messageLimit
-	for !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + "…"
-}
+func clip(s string) string { return legible.Clip(s, messageLimit) }

@@ -144,13 +144,7 @@ func (j *judge) stateful(name lifecycle.SignalName) bool {
 func decides(t *decide.Table) bool { return len(t.Signals)+len(t.Rows) > 0 }
 
 // generalSignal reports whether every kind knows a signal.
-func generalSignal(name lifecycle.SignalName) bool {
-	switch name {
-	case RetrySignal, CancelSignal, PauseSignal, ResumeSignal, AbandonSignal, AnswerSignal:
-		return true
-	}
-	return false
-}
+func generalSignal(name lifecycle.SignalName) bool { return slices.Contains(decide.General(), name) }
 
 func signalNames(t *decide.Table) string {
 	names := make([]string, len(t.Signals))

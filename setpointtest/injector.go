@@ -20,28 +20,7 @@ type injector struct {
 
 // inject puts the injector before an adapter, keeping what else it can do.
 func (w *witness) inject(name command.AdapterName, a command.Adapter) command.Adapter {
-	base := &injector{a, name, w}
-	l, looks := a.(command.LookUp)
-	o, observes := a.(command.Observer)
-	switch {
-	case looks && observes:
-		return struct {
-			*injector
-			asking
-			command.Observer
-		}{base, asking{l}, o}
-	case looks:
-		return struct {
-			*injector
-			asking
-		}{base, asking{l}}
-	case observes:
-		return struct {
-			*injector
-			command.Observer
-		}{base, o}
-	}
-	return base
+	return before(a, &injector{a, name, w})
 }
 
 // awayFor is how long a destination stays away: all faults are over by then.

@@ -174,28 +174,32 @@ func (s *stream) Next(ctx context.Context) (store.Batch, error) {
 
 // adapter puts the tap before an adapter, keeping what else it can do.
 func (t *tap) adapter(name command.AdapterName, a command.Adapter) command.Adapter {
-	base := &tapped{Adapter: a, tap: t, what: fmt.Sprintf("call %s", name)}
+	return before(a, &tapped{Adapter: a, tap: t, what: fmt.Sprintf("call %s", name)})
+}
+
+// before is an adapter that stands before another: its calls, and what else the other can do.
+func before(a, calls command.Adapter) command.Adapter {
 	l, looks := a.(command.LookUp)
 	o, observes := a.(command.Observer)
 	switch {
 	case looks && observes:
 		return struct {
-			*tapped
+			command.Adapter
 			asking
 			command.Observer
-		}{base, asking{l}, o}
+		}{calls, asking{l}, o}
 	case looks:
 		return struct {
-			*tapped
+			command.Adapter
 			asking
-		}{base, asking{l}}
+		}{calls, asking{l}}
 	case observes:
 		return struct {
-			*tapped
+			command.Adapter
 			command.Observer
-		}{base, o}
+		}{calls, o}
 	}
-	return base
+	return calls
 }
 
 // asking passes look-ups on. To embed the interface itself would not do: a field of that name hides its method.
