@@ -93,7 +93,14 @@ func (r *run) done(record *resource.ActionStep) progress {
 
 // park stops an action that this program does not know how to go on with.
 func (r *run) park(why string) {
-	r.a.Halt, r.a.Halted = resource.HaltParked, clip(why+"; go on with the program that began it, or raise Cancel, which undoes it where the program knows how to, or Abandon")
+	r.halt(resource.HaltParked, clip(why+"; go on with the program that began it, or raise Cancel, which undoes it where the program knows how to, or Abandon"))
+}
+
+// halt notes why the action stands still. An operator's pause goes on; what else there is, is found again after it.
+func (r *run) halt(h resource.ActionHalt, why string) {
+	if !r.paused() {
+		r.a.Halt, r.a.Halted = h, why
+	}
 }
 
 // overdue reports whether a deadline has passed, and otherwise sees to it that it is not missed.
@@ -225,11 +232,14 @@ func (r *run) fail(record *resource.ActionStep, why string) progress {
 
 // stick notes that an action does not go on before an operator acts.
 func (r *run) stick(record *resource.ActionStep, why string) {
-	r.a.Halt, r.a.Halted = resource.HaltStuck, clip("step "+record.Name+" "+why)
+	r.halt(resource.HaltStuck, clip("step "+record.Name+" "+why))
 	if slot := r.slot(record); slot.Key != "" {
 		r.on = []resource.Ref{{Command: slot.String()}}
 	}
 }
+
+// waitsShown bounds how many objects and commands an object names that its action waits for.
+const waitsShown = 16
 
 // wait notes what the action waits for; of several steps, the first.
 func (r *run) wait(step, message string, on resource.Ref) {
@@ -239,7 +249,7 @@ func (r *run) wait(step, message string, on resource.Ref) {
 			r.note += ": " + message
 		}
 	}
-	if on.Command != "" || !on.Object.IsZero() {
+	if len(r.on) < waitsShown && (on.Command != "" || !on.Object.IsZero()) {
 		r.on = append(r.on, on)
 	}
 }

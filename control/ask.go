@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/setpointhq/setpoint/internal/legible"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 )
@@ -34,9 +35,19 @@ func (r *run) question(step string) string {
 
 const askPrefix = "ask/"
 
+// askLimit bounds how many objects a step asks, and replyLimit what it keeps of what each has answered: that stays with the object until the action ends.
+const (
+	askLimit   = 500
+	replyLimit = 200 // bytes
+)
+
 // ask raises the signal of a step on those that it is for: on all, or, when it cannot be raised on one, on none.
 func (r *run) ask(s *step, record resource.ActionStep) progress {
 	keys := s.asked(r)
+	if len(keys) > askLimit {
+		r.refusal = fmt.Sprintf("it asks %d objects, and a step can ask %d; divide them among several", len(keys), askLimit)
+		keys = nil
+	}
 	all, before := make([]asked, 0, len(keys)), len(r.t.raised)
 	for _, key := range keys {
 		if uid := r.askOne(s, key); r.refusal == "" {
@@ -134,7 +145,10 @@ func (r *run) answered(s store.Signal) {
 		all := r.kept(record)
 		for j := range all {
 			if all[j].UID == a.From {
-				all[j].Outcome, all[j].Message = a.Outcome, a.Message
+				all[j].Outcome = a.Outcome
+				if a.Outcome != resource.OutcomeSucceeded {
+					all[j].Message = legible.Clip(a.Message, replyLimit)
+				}
 			}
 		}
 		r.keep(record, all)

@@ -138,13 +138,19 @@ func (r *run) called(s *step, record *resource.ActionStep) progress {
 	return waiting
 }
 
-// resultLimit bounds, in bytes, the answer that a step may have: it is kept with the object until the action ends.
-const resultLimit = 128 << 10
+// resultLimit bounds, in bytes, the answer that a step may have, and resultsLimit those of all steps of an action together: they are kept with the object until the action ends.
+const (
+	resultLimit  = 128 << 10
+	resultsLimit = 4 * resultLimit
+)
 
 // answeredBy ends a step with what its command has answered. The row is removed; the answer is kept with the step.
 func (r *run) answeredBy(record *resource.ActionStep, c command.Command) progress {
 	if len(c.Result) > resultLimit {
 		return r.fail(record, fmt.Sprintf("its answer of %d bytes is more than the %d that an action keeps; make the adapter answer less", len(c.Result), resultLimit))
+	}
+	if sum := r.keeps() + len(c.Result); sum > resultsLimit {
+		return r.fail(record, fmt.Sprintf("the answers of the steps are %d bytes together, more than the %d that an action keeps; make the adapters answer less", sum, resultsLimit))
 	}
 	record.Result = nil
 	if len(c.Result) > 0 && string(c.Result) != "{}" {
@@ -152,6 +158,14 @@ func (r *run) answeredBy(record *resource.ActionStep, c command.Command) progres
 	}
 	r.t.remove(c)
 	return r.done(record)
+}
+
+// keeps is how many bytes the action keeps of what its steps were answered.
+func (r *run) keeps() (sum int) {
+	for i := range r.a.Steps {
+		sum += len(r.a.Steps[i].Result)
+	}
+	return sum
 }
 
 // exhausted says why a step is not tried any more, "" when it is.

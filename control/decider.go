@@ -54,9 +54,8 @@ type run struct {
 // is computed again without the compare, which comes with the next.
 func (d *decider) turn(t *Turn) Outcome {
 	outcome, ended := d.once(t, d.compare)
-	if ended && (unsound(outcome) || t.problem != nil) {
-		t.discard()
-		t.problem, t.trespass, t.events = nil, nil, nil
+	if ended && !t.began && (unsound(outcome) || t.problem != nil) {
+		t.forgive()
 		outcome, _ = d.once(t, func(r *run) Outcome {
 			r.t.again = true
 			return Await("Comparing", "an action has ended, and what the object has besides is looked at next")
@@ -261,7 +260,11 @@ func (r *run) begin(d decide.Decision) (ended bool) {
 	if r.act.Via != "" {
 		t.move(r.act.Via, a.Name)
 	}
-	t.because = "action " + a.Name
+	t.because, t.began = "action "+a.Name, true
+	if t.bare {
+		r.note, t.again = "its first step", true
+		return false
+	}
 	return r.advance()
 }
 

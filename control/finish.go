@@ -67,6 +67,13 @@ func (t *Turn) discard() {
 	}
 }
 
+// forgive drops what a turn has staged and what was wrong with it, so that it can be computed again.
+func (t *Turn) forgive() {
+	t.problem, t.trespass = nil, nil
+	t.discard()
+	t.reads, t.events, t.show, t.began = nil, nil, nil, false
+}
+
 // toldBefore reports whether the object says already what this turn fails for, so that a turn that is repeated records it once.
 func (t *Turn) toldBefore() bool {
 	return t.problem != nil && slices.ContainsFunc(t.stored.Waits, func(w resource.Wait) bool {
@@ -174,19 +181,37 @@ func (t *Turn) budget() {
 	}
 	rule, end := t.budgetEnd()
 	late := !end.IsZero() && !t.now.Before(end)
-	switch was := t.stored.Is(resource.Late); {
-	case late && !was:
-		message := "in state " + string(rule.State) + " for longer than its budget of " + rule.Budget.String()
-		t.condition(resource.Late, resource.True, "BudgetExceeded", message)
-		t.event("Warning", "BudgetExceeded", message)
-		if rule.Late != "" {
-			t.raise(t.stored, store.Signal{
-				Object: t.stored.Key, UID: t.stored.UID, Name: rule.Late, By: "engine", At: t.now, Why: message, Dedupe: "engine",
-			})
-		}
+	c, _ := t.stored.Condition(resource.Late)
+	switch was := c.Status == resource.True; {
+	case late && (!was || c.Reason == lateUnheard):
+		t.late(rule, was)
 	case !late && was:
 		t.condition(resource.Late, resource.False, "WithinBudget", "")
 	}
+}
+
+// lateUnheard is why an object is Late whose state asks for a signal that was refused. It is asked for again with every turn: what stands in its way is on the
+// object itself, so that a turn comes when that changes.
+const lateUnheard = "SignalRefused"
+
+// late says that the object is late, and raises the signal that its state asks for then. What is not new is not recorded again.
+func (t *Turn) late(rule lifecycle.Rule, again bool) {
+	reason, message := "BudgetExceeded", "in state "+string(rule.State)+" for longer than its budget of "+rule.Budget.String()
+	if !again {
+		t.event("Warning", reason, message)
+	}
+	if rule.Late != "" {
+		refused := t.raise(t.stored, store.Signal{
+			Object: t.stored.Key, UID: t.stored.UID, Name: rule.Late, By: "engine", At: t.now, Why: message, Dedupe: "engine",
+		})
+		if refused != "" {
+			reason, message = lateUnheard, clip(message+"; "+refused)
+		}
+		if refused != "" && !again {
+			t.signalRefused(t.stored, refused)
+		}
+	}
+	t.condition(resource.Late, resource.True, reason, message)
 }
 
 // budgetEnd is when the budget of the state that the object will be in runs out, zero when it has none.

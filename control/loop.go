@@ -105,6 +105,10 @@ func (l *loop) once(ctx context.Context, j job, begun time.Time) (queue.Verdict,
 	tx, outcome := l.compute(t, j.crew)
 	missed := l.engine.subs.set(subscriber{l, j.key}, t.depends, snapshot.Revision()) || l.moved(t)
 	err := l.write(ctx, tx)
+	if hopeless(err) && t.began {
+		tx, outcome = l.barely(t, j.crew)
+		err = l.write(ctx, tx)
+	}
 	if hopeless(err) {
 		tx, outcome = t.finish(Fail(Terminal(err)))
 		err = l.write(ctx, tx)
@@ -122,15 +126,33 @@ func (l *loop) once(ctx context.Context, j job, begun time.Time) (queue.Verdict,
 // compute runs the author's function and makes the transaction of what it staged, unless the rules of the kind forbid it.
 func (l *loop) compute(t *Turn, crew *crew) (store.Transaction, Outcome) {
 	tx, outcome := t.finish(l.reconcile(t, crew))
-	for _, w := range tx.Objects {
-		if w.Object != t.next {
-			continue
-		}
-		if err := admit(l.kind, t.stored, t.next); err != nil {
-			return t.finish(Fail(Terminal(err)))
+	if outcome.kind != outcomeFail {
+		if err := l.admitted(t, &tx); err != nil {
+			tx, outcome = t.finish(Fail(Terminal(err)))
 		}
 	}
+	if outcome.kind == outcomeFail && t.began && !t.bare {
+		return l.barely(t, crew)
+	}
 	return tx, outcome
+}
+
+// barely computes a turn again in which the first steps of an action have failed the turn. The action begins all the same, without them: they fail the next turn, and then the
+// action is there to be seen and to be canceled, and what the compare has said is committed.
+func (l *loop) barely(t *Turn, crew *crew) (store.Transaction, Outcome) {
+	t.forgive()
+	t.bare = true
+	return l.compute(t, crew)
+}
+
+// admitted asks the rules of the kind about what the turn makes of its object.
+func (l *loop) admitted(t *Turn, tx *store.Transaction) error {
+	for _, w := range tx.Objects {
+		if w.Object == t.next {
+			return admit(l.kind, t.stored, t.next)
+		}
+	}
+	return nil
 }
 
 // hopeless reports whether a commit failed for what is in it, so that repeating it cannot help.

@@ -3,6 +3,7 @@ package control
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
@@ -35,11 +36,11 @@ func (r *run) order(s store.Signal) (ignored string) {
 	case a == nil:
 		return "no action is under way"
 	case s.Name == PauseSignal:
-		a.Halt, a.Halted = resource.HaltPaused, clip("by "+who)
+		r.pause(who)
 	case s.Name == ResumeSignal && a.Halt != resource.HaltPaused:
 		return a.Name + " is not paused"
 	case s.Name == ResumeSignal:
-		a.Halt, a.Halted = "", ""
+		r.unpause()
 	case s.Name == AbandonSignal:
 		r.turnBack(resource.OutcomeAbandoned, "abandoned by %s", who)
 	case a.Phase == resource.ActionUnwinding:
@@ -48,6 +49,33 @@ func (r *run) order(s store.Signal) (ignored string) {
 		r.turnBack(resource.OutcomeCanceled, "canceled by %s", who)
 	}
 	return ""
+}
+
+// pause makes the action begin no other step.
+func (r *run) pause(who string) {
+	if !r.paused() {
+		r.a.Paused = r.t.now
+	}
+	r.a.Halt, r.a.Halted = resource.HaltPaused, clip("by "+who)
+}
+
+// unpause lets the action go on. What limits it, and the steps that have begun, is put off by as long as it was paused.
+func (r *run) unpause() {
+	a := r.a
+	a.Halt, a.Halted = "", ""
+	if a.Paused.IsZero() {
+		return
+	}
+	rest := r.t.now.Sub(a.Paused)
+	a.Paused = time.Time{}
+	if !a.Deadline.IsZero() {
+		a.Deadline = stored(a.Deadline.Add(rest))
+	}
+	for i := range a.Steps {
+		if s := &a.Steps[i]; s.Phase == resource.StepRunning || s.Phase == resource.StepUndoing {
+			s.Since = stored(s.Since.Add(rest))
+		}
+	}
 }
 
 // expire consumes the signals whose time is over and that no action has read, and sees to it that the next one is not forgotten.
@@ -74,6 +102,9 @@ func (r *run) serve(signals []store.Signal, outcome resource.ActionOutcome, mess
 
 // turnBack makes the action go back the way it came, or, when it is abandoned, end where it is.
 func (r *run) turnBack(end resource.ActionOutcome, format string, args ...any) {
+	if r.paused() {
+		r.unpause()
+	}
 	r.a.Message = clip(fmt.Sprintf(format, args...))
 	r.a.Phase, r.a.End, r.a.Halt, r.a.Halted = resource.ActionUnwinding, end, "", ""
 	r.note, r.on, r.class = "", nil, ""

@@ -76,7 +76,7 @@ func (e *Engine) raising(w store.Writer, s store.Signal) (store.Transaction, sto
 		return store.Transaction{}, 0, fmt.Errorf("%w: %s on %s: a Dedupe that begins with %q is for the steps of actions", ErrSignal, s.Name, s.Object, askPrefix)
 	}
 	s.UID, s.At, s.Seen = o.UID, e.now(), snapshot.Revision()
-	j := judge{def: def, state: o.State, standing: snapshot.Signals(o.UID), now: s.At}
+	j := judgeOf(def, o, snapshot.Signals(o.UID), s.At)
 	switch have, err := j.judge(&s); {
 	case err != nil:
 		return store.Transaction{}, 0, err
@@ -95,7 +95,18 @@ type judge struct {
 	def      *resource.Definition
 	state    lifecycle.State
 	standing []store.Signal
-	now      time.Time
+	// read are the signals that the action under way has read: what is raised after that is news to it, and stands beside them.
+	read []uint64
+	now  time.Time
+}
+
+// judgeOf is the judge of the signals of an object.
+func judgeOf(def *resource.Definition, o *resource.Object, standing []store.Signal, now time.Time) judge {
+	j := judge{def: def, state: o.State, standing: standing, now: now}
+	if o.Action != nil {
+		j.read = o.Action.Signals
+	}
+	return j
 }
 
 // judge returns the identity of a standing signal that says the same, or why the signal is refused, or neither.
@@ -105,7 +116,7 @@ func (j *judge) judge(s *store.Signal) (have store.SignalID, err error) {
 		other := &j.standing[i]
 		switch {
 		case !other.Live(j.now):
-		case s.Dedupe != "" && other.Name == s.Name && other.Dedupe == s.Dedupe:
+		case s.Dedupe != "" && other.Name == s.Name && other.Dedupe == s.Dedupe && !slices.Contains(j.read, uint64(other.ID)):
 			return other.ID, nil
 		case !slices.Contains(names, other.Name):
 			names = append(names, other.Name)
@@ -183,7 +194,16 @@ func (t *Turn) Raise(key resource.Key, name lifecycle.SignalName, payload []byte
 	for _, opt := range opts {
 		opt(&s)
 	}
-	return t.raise(o, s) == ""
+	refused := t.raise(o, s)
+	if refused != "" {
+		t.signalRefused(o, refused)
+	}
+	return refused == ""
+}
+
+// signalRefused records, with the object that it was for, that a signal was refused.
+func (t *Turn) signalRefused(o *resource.Object, why string) {
+	t.events = append(t.events, store.Event{Object: o.Key, UID: o.UID, Kind: "Warning", Reason: "SignalRefused", Message: clip(why)})
 }
 
 // raise stages a signal, if it may be raised beside those that stand and those that this turn raises, and otherwise says why not.
@@ -200,11 +220,10 @@ func (t *Turn) raise(o *resource.Object, s store.Signal) (refused string) {
 			standing = append(standing, r)
 		}
 	}
-	j := judge{def: def, state: o.State, standing: standing, now: t.now}
+	j := judgeOf(def, o, standing, t.now)
 	have, err := j.judge(&s)
 	switch {
 	case err != nil:
-		t.events = append(t.events, store.Event{Object: o.Key, UID: o.UID, Kind: "Warning", Reason: "SignalRefused", Message: clip(err.Error())})
 		return err.Error()
 	case have != 0:
 		return ""

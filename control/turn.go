@@ -45,6 +45,8 @@ type Turn struct {
 	retrying   bool          // an operator has asked for another attempt
 	stepped    bool          // steps of an action have been computed
 	again      bool          // to be run again at once, after the commit
+	began      bool          // an action has begun
+	bare       bool          // an action that begins does so without its first steps
 	acting     bool          // an action is under way: the configuration has not been looked at
 	show       func()        // puts onto the object which signals will stand, when all that is consumed is known
 	problem    error         // a mistake in what was staged; fails the turn

@@ -24,6 +24,8 @@ type Action struct {
 	// Halt is why it stands still, "" while it moves; Halted says so in a sentence.
 	Halt   ActionHalt `json:"halt,omitempty"`
 	Halted string     `json:"halted,omitempty"`
+	// Paused is when an operator's pause began, zero when there is none: its limits wait as long as it does.
+	Paused time.Time `json:"paused,omitzero"`
 	// End is how it will have ended when it is unwound, and Message the sentence for it.
 	End     ActionOutcome `json:"end,omitempty"`
 	Message string        `json:"message,omitempty"`
@@ -144,7 +146,7 @@ func (a *Action) Equal(b *Action) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	return a.Name == b.Name && a.Run == b.Run && a.From == b.From && a.Since.Equal(b.Since) && a.Deadline.Equal(b.Deadline) && a.Phase == b.Phase &&
+	return a.Name == b.Name && a.Run == b.Run && a.From == b.From && a.Since.Equal(b.Since) && a.Deadline.Equal(b.Deadline) && a.Paused.Equal(b.Paused) && a.Phase == b.Phase &&
 		a.Halt == b.Halt && a.Halted == b.Halted && a.Message == b.Message && a.End == b.End && a.Plan == b.Plan && slices.Equal(a.Signals, b.Signals) &&
 		slices.EqualFunc(a.Steps, b.Steps, func(x, y ActionStep) bool {
 			return x.Name == y.Name && x.Phase == y.Phase && x.Since.Equal(y.Since) && x.Adapter == y.Adapter && x.Key == y.Key && x.Destination == y.Destination && string(x.Result) == string(y.Result)
