@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,12 +80,12 @@ func TestAPauseIsKeptThroughTrouble(t *testing.T) {
 // TestALimitWaitsAsLongAsItsActionIsPaused: that of the action, and that of a step.
 func TestALimitWaitsAsLongAsItsActionIsPaused(t *testing.T) {
 	k := newKeeper()
-	opened := false
+	var opened atomic.Bool
 	s := engineSetup(k)
 	s.Controllers = []setpoint.Controller{engineKind.Decider("engine", setpoint.Decider[spec, status]{
 		Actions: map[setpoint.ActionName]setpoint.Action[spec, status]{"Build": {}, "Break": {}, "Tune": {
 			Within: time.Hour, Steps: []setpoint.Step[spec, status]{
-				setpoint.Wait("opened", func(*engineRun) bool { return opened }).Within(30 * time.Minute).Every(time.Minute),
+				setpoint.Wait("opened", func(*engineRun) bool { return opened.Load() }).Within(30 * time.Minute).Every(time.Minute),
 			},
 		}},
 	})}
@@ -103,7 +104,7 @@ func TestALimitWaitsAsLongAsItsActionIsPaused(t *testing.T) {
 		if got := before.Deadline.Sub(before.Since); got != 25*time.Hour {
 			t.Errorf("it is to end %s after it began, want an hour and the day that it was paused", got)
 		}
-		opened = true
+		opened.Store(true)
 		w.Advance(2 * time.Minute)
 		wantEnd(w, "Succeeded, in Running")
 		atRest(w)
