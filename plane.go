@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/setpointhq/setpoint/cluster"
 	"github.com/setpointhq/setpoint/control"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
@@ -62,11 +63,16 @@ func New(ctx context.Context, c Config) (*Plane, error) {
 	if err := p.registry.Register(c.Kinds...); err != nil {
 		return nil, fmt.Errorf("setpoint: %w", err)
 	}
-	var err error
+	// A name may come again, and each run is another holder.
+	owner, err := cluster.NewSolo(cluster.SoloOptions{
+		Store: c.Store, Holder: c.Name + "#" + string(c.NewUID()), TTL: c.LeaseTTL, Logger: c.Logger, Seed: c.Seed, Grace: c.Grace,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("setpoint: %w", err)
+	}
 	if p.engine, err = control.New(control.Config{
 		Store: c.Store, Registry: p.registry, Controllers: c.Controllers, Adapters: c.Adapters,
-		Logger: c.Logger, Meter: c.Meter, NewUID: c.NewUID, Seed: c.Seed, Grace: c.Grace, LeaseTTL: c.LeaseTTL,
-		Holder: c.Name + "#" + string(c.NewUID()), // a name may come again, and each run is another holder
+		Logger: c.Logger, Meter: c.Meter, NewUID: c.NewUID, Seed: c.Seed, Grace: c.Grace, Owner: owner,
 	}); err != nil {
 		return nil, fmt.Errorf("setpoint: %w", err)
 	}
@@ -110,6 +116,9 @@ func (p *Plane) Live() error { return p.engine.Alive() }
 
 // Ready says whether the plane does its work: the view loaded and following, commits succeeding, workers moving.
 func (p *Plane) Ready() error { return p.engine.Working() }
+
+// Standby says why this process does no work though it could, "" when it does: others do it. One that stands by has loaded what exists, serves requests and takes over when it is needed.
+func (p *Plane) Standby() string { return p.engine.Standby() }
 
 // Controllers reports the queues of the controllers.
 func (p *Plane) Controllers() []control.ControllerStats { return p.engine.Controllers() }

@@ -17,6 +17,8 @@ type Call struct {
 	Destination string
 	// Request is nil when the effect is to be absent.
 	Request []byte
+	// Scope is what the epoch is of: "" when all calls have one, "shard/17" when each shard has its own. Epochs of different scopes are not to be compared.
+	Scope string
 	// Previous is the last acknowledged result of the slot, nil when there was none.
 	Previous []byte
 	// Handle is set when the subsystem accepted this token before and is asked how far it is.

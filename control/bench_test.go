@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/setpointhq/setpoint"
+	"github.com/setpointhq/setpoint/cluster"
 	"github.com/setpointhq/setpoint/control"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
@@ -21,6 +22,7 @@ import (
 type bench struct {
 	t      *testing.T
 	config control.Config // of every engine, less what is its own
+	ttl    time.Duration  // of the lease, 0 for the default
 	path   string
 	store  *disturbed
 	engine *control.Engine
@@ -191,6 +193,15 @@ func (b *bench) run() {
 	synctest.Wait()
 }
 
+// solo is an owner of everything, for one run.
+func (b *bench) solo(holder string) cluster.Owner {
+	owner, err := cluster.NewSolo(cluster.SoloOptions{Store: b.store, Holder: holder, TTL: b.ttl, Logger: b.config.Logger, Grace: b.config.Grace})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return owner
+}
+
 // another makes a further engine on the same store.
 func (b *bench) another(holder string) *control.Engine {
 	registry := &resource.Registry{}
@@ -198,7 +209,7 @@ func (b *bench) another(holder string) *control.Engine {
 		b.t.Fatal(err)
 	}
 	c := b.config
-	c.Store, c.Registry, c.Holder = b.store, registry, holder
+	c.Store, c.Registry, c.Owner = b.store, registry, b.solo(holder)
 	c.NewUID = func() resource.UID { b.uids++; return resource.UID(fmt.Sprintf("uid-%d", b.uids)) }
 	e, err := control.New(c)
 	if err != nil {

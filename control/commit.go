@@ -3,6 +3,8 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/setpointhq/setpoint/command"
@@ -10,9 +12,17 @@ import (
 	"github.com/setpointhq/setpoint/store"
 )
 
-// commit writes on behalf of this engine: fenced with its lease.
-func (e *Engine) commit(ctx context.Context, tx store.Transaction) (store.Receipt, error) {
-	tx.Fences = append(tx.Fences, store.Fence{Scope: Scope, Epoch: e.lease.Epoch})
+// commit writes on behalf of this engine about some objects: fenced with the epochs of their shards.
+func (e *Engine) commit(ctx context.Context, tx store.Transaction, about ...resource.Key) (store.Receipt, error) {
+	for _, key := range about {
+		fence, mine := e.owner.Fence(shardOf(key))
+		switch {
+		case !mine:
+			return store.Receipt{}, fmt.Errorf("commit about %s: %w: shard %d is not this process's any more", key, store.ErrFenced, shardOf(key))
+		case !slices.Contains(tx.Fences, fence):
+			tx.Fences = append(tx.Fences, fence)
+		}
+	}
 	r, err := e.store.Commit(ctx, tx)
 	e.meter.Commit(err)
 	if err == nil || ctx.Err() == nil {
@@ -24,7 +34,9 @@ func (e *Engine) commit(ctx context.Context, tx store.Transaction) (store.Receip
 	case errors.Is(err, store.ErrUnknown):
 		e.doubt.raised.Add(1)
 	case errors.Is(err, store.ErrFenced):
-		e.lose(err)
+		for _, f := range tx.Fences {
+			e.owner.Fenced(f, err)
+		}
 	}
 	return r, err
 }

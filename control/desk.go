@@ -4,25 +4,37 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
+	"github.com/setpointhq/setpoint/cluster"
 	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 )
 
-// observe runs an adapter's observer until ctx ends. One that panics or returns early is started again, with backoff.
+// observe runs an adapter's observer until ctx ends, as soon as there are shards to observe for. When more are gained it is started anew, because what it was told before, nobody here
+// has recorded for them. One that panics or returns early is started again, with backoff.
 func (d *dispatcher) observe(ctx context.Context, o command.Observer) {
-	select {
-	case <-d.engine.ready:
-	case <-ctx.Done():
-		return
-	}
-	for failures := 1; d.engine.keeper.await(ctx, d.engine.stopping); failures++ {
+	gains, ok := d.engine.shards.gained(ctx, 0)
+	for failures := 1; ok; failures++ {
 		begun := time.Now()
-		err := d.observeOnce(ctx, o)
-		if ctx.Err() != nil {
+		limited, more := context.WithCancel(ctx)
+		var watching sync.WaitGroup
+		watching.Go(func() {
+			defer more()
+			gains, _ = d.engine.shards.gained(limited, gains)
+		})
+		err := d.observeOnce(limited, o)
+		again := limited.Err() != nil
+		more()
+		watching.Wait()
+		switch {
+		case ctx.Err() != nil:
 			return
+		case again:
+			failures = 0
+			continue
 		}
 		if time.Since(begun) > d.policy.Cap {
 			failures = 1 // it worked for a while: this is another trouble
@@ -54,8 +66,13 @@ func (k desk) Expected(destination string) []command.Expectation {
 	return k.d.engine.view.Expected(k.d.name, destination)
 }
 
-// Epoch is that of the lease under which the engine works.
-func (k desk) Epoch() resource.Epoch { return k.d.engine.lease.Epoch }
+// Epoch is that under which the engine works on everything, zero when it has one for each shard.
+func (k desk) Epoch() resource.Epoch {
+	if f, mine := k.d.engine.owner.Fence(0); mine && f.Scope == cluster.SoloScope {
+		return f.Epoch
+	}
+	return resource.Epoch{}
+}
 
 // lossBatch bounds how many losses one commit records.
 const lossBatch = 64
@@ -87,12 +104,12 @@ func (d *dispatcher) match(byToken map[command.Token]string) []command.Command {
 	defer snapshot.Close()
 	var lost []command.Command
 	for c := range snapshot.Expected(d.name, "") {
-		if _, ok := byToken[c.Token]; ok {
+		if _, ok := byToken[c.Token]; ok && d.engine.shards.mine(c.Object) {
 			lost = append(lost, *c)
 		}
 	}
 	for slot := range d.unitOf {
-		if c, ok := snapshot.Command(slot); ok && c.Phase.Open() {
+		if c, ok := snapshot.Command(slot); ok && c.Phase.Open() && d.engine.shards.mine(c.Object) {
 			if reason, ok := byToken[c.Token]; ok {
 				d.early[slot] = command.Loss{Key: c.Key, Token: c.Token, Reason: reason}
 			}
@@ -126,14 +143,16 @@ func (d *dispatcher) recordLosses(ctx context.Context, lost []command.Command, r
 		Cause:  store.Cause{Text: fmt.Sprintf("%d effects no longer hold", len(lost))},
 	}
 	now := d.engine.now()
+	var about []resource.Key
 	for _, c := range lost {
+		about = append(about, c.Object)
 		if now.Sub(c.Changed) > repairPause {
 			c.Losses = 0
 		}
 		c.Phase, c.Losses, c.Message, c.Changed = command.Lost, c.Losses+1, clip(reasons[c.Token]), now
 		tx.Commands = append(tx.Commands, store.CommandWrite{Expect: c.Revision, Command: c})
 	}
-	receipt, err := d.engine.commit(ctx, tx)
+	receipt, err := d.engine.commit(ctx, tx, about...)
 	switch {
 	case err == nil:
 		return d.engine.view.WaitFor(ctx, receipt.Revision)

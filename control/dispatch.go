@@ -8,9 +8,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/setpointhq/setpoint/cluster"
 	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/queue"
 	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/store"
 )
 
 // dispatcher delivers the commands of one adapter: one at a time per unit of order, at most policy.Concurrency at once.
@@ -45,16 +47,12 @@ func newDispatcher(e *Engine, a AdapterConfig, random *rand.Rand) *dispatcher {
 	}
 }
 
-// follow keeps the index of open commands in step with the feed, and wakes the unit of one that has to be sent. inherited is set for what was there
-// before this process.
-func (d *dispatcher) follow(c *command.Command, removed, inherited bool) {
+// follow keeps the index of open commands in step with the feed, and wakes the unit of one that has to be sent from here.
+func (d *dispatcher) follow(c *command.Command, removed bool) {
 	slot, open := c.Slot, !removed && c.Phase.Open()
 	d.mu.Lock()
-	switch {
-	case !open:
+	if !open {
 		delete(d.begun, slot)
-	case inherited:
-		d.begun[slot] = c.Revision
 	}
 	if unit, ok := d.unitOf[slot]; ok && (!open || unit != c.Unit) {
 		drop(d.units, unit, slot)
@@ -70,7 +68,7 @@ func (d *dispatcher) follow(c *command.Command, removed, inherited bool) {
 		lost = false
 	}
 	d.mu.Unlock()
-	if open || lost {
+	if (open || lost) && d.engine.shards.mine(c.Object) {
 		d.queue.Add(c.Unit, queue.Wake{Due: c.NotBefore, Change: true})
 	}
 }
@@ -89,22 +87,19 @@ func (d *dispatcher) work(ctx context.Context) {
 	}
 }
 
-// deliver makes one attempt of the oldest command of a unit that is due, and says when the unit is due again. While the lease cannot be trusted it waits: the
-// unit, and what is picked from it, are looked at afterwards.
+// deliver makes one attempt of the oldest command of a unit that is due, and says when the unit is due again.
 func (d *dispatcher) deliver(ctx context.Context, unit string) queue.Verdict {
 	if err := d.recordEarly(ctx, unit); err != nil {
 		return queue.Verdict{End: queue.Failed}
 	}
-	if !d.engine.keeper.await(ctx, d.engine.stopping) {
-		return queue.Verdict{End: queue.Waiting}
-	}
-	c, next := d.pick(unit)
+	c, fence, verdict := d.take(ctx, unit)
 	if c == nil {
-		return queue.Verdict{End: queue.Succeeded, Due: next}
+		return verdict
 	}
+	defer d.engine.shards.end(c.Object)
 	mine := *c
 	mine.Unknown = d.begin(c)
-	result, sent := d.attempt(ctx, mine)
+	result, sent := d.attempt(ctx, mine, fence)
 	if !sent {
 		return queue.Verdict{End: queue.Waiting, Due: time.Now()}
 	}
@@ -118,8 +113,36 @@ func (d *dispatcher) deliver(ctx context.Context, unit string) queue.Verdict {
 		}
 		return queue.Verdict{End: queue.Failed}
 	}
-	_, next = d.pick(unit)
+	_, next := d.pick(unit)
 	return queue.Verdict{End: queue.Succeeded, Due: next}
+}
+
+// take picks a command of a unit, and counts it as under way. While its shard cannot be trusted to be this process's it waits, and picks again afterwards. The verdict is for when there
+// is none.
+func (d *dispatcher) take(ctx context.Context, unit string) (*command.Command, store.Fence, queue.Verdict) {
+	for {
+		c, next := d.pick(unit)
+		if c == nil {
+			return nil, store.Fence{}, queue.Verdict{End: queue.Succeeded, Due: next}
+		}
+		trusted, changed := d.engine.owner.Trusted(shardOf(c.Object))
+		if trusted && d.engine.shards.begin(c.Object) {
+			if fence, mine := d.engine.owner.Fence(shardOf(c.Object)); mine {
+				return c, fence, queue.Verdict{}
+			}
+			d.engine.shards.end(c.Object)
+		}
+		if trusted {
+			return nil, store.Fence{}, queue.Verdict{End: queue.Waiting} // it has just been given up
+		}
+		select {
+		case <-changed:
+		case <-d.engine.stopping:
+			return nil, store.Fence{}, queue.Verdict{End: queue.Waiting}
+		case <-ctx.Done():
+			return nil, store.Fence{}, queue.Verdict{End: queue.Waiting}
+		}
+	}
 }
 
 // pick returns the oldest open command of a unit that is due, and otherwise when the first will be.
@@ -135,7 +158,7 @@ func (d *dispatcher) pick(unit string) (due *command.Command, next time.Time) {
 	now := d.engine.now()
 	for _, s := range slots {
 		c, ok := snapshot.Command(s)
-		if !ok || !c.Phase.Open() || c.Unit != unit {
+		if !ok || !c.Phase.Open() || c.Unit != unit || !d.engine.shards.mine(c.Object) {
 			continue
 		}
 		if c.NotBefore.After(now) {
@@ -157,9 +180,9 @@ const overtime = 5 * time.Second
 
 // attempt asks the subsystem once: what became of the token, when an earlier attempt may have reached it and it can be asked, and then to do it. It
 // reports whether there was an attempt: none is begun without trust in the lease.
-func (d *dispatcher) attempt(ctx context.Context, c command.Command) (r command.Result, sent bool) {
+func (d *dispatcher) attempt(ctx context.Context, c command.Command, fence store.Fence) (r command.Result, sent bool) {
 	call := command.Call{
-		Token: c.Token, Epoch: d.engine.lease.Epoch, Intent: c.Intent, Key: c.Key, Destination: c.Destination,
+		Token: c.Token, Scope: callScope(fence.Scope), Epoch: fence.Epoch, Intent: c.Intent, Key: c.Key, Destination: c.Destination,
 		Request: c.Request, Previous: c.Result, Handle: c.Handle, Attempt: c.Attempt + 1, Object: c.Object,
 	}
 	limited, cancel := context.WithTimeout(ctx, d.policy.Timeout)
@@ -171,6 +194,14 @@ func (d *dispatcher) attempt(ctx context.Context, c command.Command) (r command.
 		d.engine.meter.Call(string(d.name), string(r.Outcome), time.Since(begun))
 	}
 	return r, sent
+}
+
+// callScope names a scope to a subsystem: "" when there is one for everything.
+func callScope(s store.Scope) string {
+	if s == cluster.SoloScope {
+		return ""
+	}
+	return string(s)
 }
 
 // begin notes that an attempt of a command begins, and reports whether an earlier one may have reached the subsystem without its end being
@@ -203,7 +234,7 @@ func (d *dispatcher) ask(ctx context.Context, call command.Call, doubtful, expir
 	if expired {
 		return command.Result{Outcome: command.OutcomeRefused, Class: command.Terminal, Message: "its deadline passed before it was done"}, true
 	}
-	if trusted, _ := d.engine.keeper.trusted(); !trusted {
+	if trusted, _ := d.engine.owner.Trusted(shardOf(call.Object)); !trusted {
 		return command.Result{}, false
 	}
 	return d.adapter.Do(ctx, call), true

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/setpointhq/setpoint/cluster"
 	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/queue"
 	"github.com/setpointhq/setpoint/resource"
@@ -18,20 +19,16 @@ import (
 	"github.com/setpointhq/setpoint/view"
 )
 
-// Config assembles an [Engine]. Store, Registry and NewUID are required.
+// Config assembles an [Engine]. Store, Registry, NewUID and Owner are required.
 type Config struct {
 	Store       store.Store
 	Registry    *resource.Registry
 	Controllers []Controller
 	Adapters    []AdapterConfig
-	// Holder names this run of this process in the lease, to people and to the store. It must differ from that of every other process, and of every
-	// earlier run of this one, which the store would take for the same. The default is a new identifier.
-	Holder string
-	// LeaseTTL is how long the lease of a process that died keeps others from its work. It is renewed every 3/10 of it; when that has not
-	// succeeded for 9/10, no call to a subsystem is begun. The default is 10 s, the least 100 ms.
-	LeaseTTL time.Duration
-	Logger   *slog.Logger
-	Meter    Meter
+	// Owner says which shards the engine works on.
+	Owner  cluster.Owner
+	Logger *slog.Logger
+	Meter  Meter
 	// NewUID makes identifiers, Seed starts the generators of jitter: seams for simulation.
 	NewUID func() resource.UID
 	Seed   uint64
@@ -45,9 +42,6 @@ type AdapterConfig struct {
 	Adapter command.Adapter
 	Policy  command.Policy
 }
-
-// Scope is the lease that the engine holds while it runs; every commit of a turn is fenced with its epoch, and every call carries it.
-const Scope store.Scope = "plane"
 
 // Engine runs controllers and delivers commands over one store. Make it with [New], run it with [Engine.Run].
 type Engine struct {
@@ -63,22 +57,23 @@ type Engine struct {
 	byKind      map[resource.KindID][]*loop
 	dispatchers map[command.AdapterName]*dispatcher
 	subs        *subscriptions
-	keeper      *keeper
-	lease       store.Lease // set before anything works
+	owner       cluster.Owner
+	shards      *shards
+	working     context.Context // until a stop is asked for; set before anything works
+	gaining     sync.WaitGroup  // what takes up shards
 	outage      outage
 	doubt       doubt
 
 	ready    chan struct{}
 	stopping chan struct{} // closed when nothing new is to be begun
-	fenced   chan error    // how it became known that another process has the lease
 	health   health
 	workers  sync.WaitGroup
 }
 
 // New checks how the parts fit together. It starts nothing.
 func New(c Config) (*Engine, error) {
-	if c.Store == nil || c.Registry == nil || c.NewUID == nil {
-		return nil, errors.New("engine: Store, Registry and NewUID are required")
+	if c.Store == nil || c.Registry == nil || c.NewUID == nil || c.Owner == nil {
+		return nil, errors.New("engine: Store, Registry, NewUID and Owner are required")
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -89,23 +84,14 @@ func New(c Config) (*Engine, error) {
 	if c.Grace <= 0 {
 		c.Grace = 10 * time.Second
 	}
-	if c.Holder == "" {
-		c.Holder = string(c.NewUID())
-	}
-	if c.LeaseTTL == 0 {
-		c.LeaseTTL = defaultTTL
-	}
-	if c.LeaseTTL < leastTTL {
-		return nil, fmt.Errorf("engine: LeaseTTL is %s; the least is %s", c.LeaseTTL, leastTTL)
-	}
 	e := &Engine{
 		store: c.Store, registry: c.Registry, view: view.New(), log: c.Logger, meter: c.Meter, newUID: c.NewUID, config: c,
 		loops: map[string]*loop{}, byKind: map[resource.KindID][]*loop{}, dispatchers: map[command.AdapterName]*dispatcher{},
-		subs: newSubscriptions(), ready: make(chan struct{}), stopping: make(chan struct{}), fenced: make(chan error, 1),
+		subs: newSubscriptions(), ready: make(chan struct{}), stopping: make(chan struct{}), shards: newShards(),
 	}
 	random := rand.New(rand.NewPCG(c.Seed, 0x5e7))
 	err := errors.Join(e.addControllers(random), e.addAdapters(random), e.checkAdapters())
-	e.keeper = newKeeper(&e.config, rand.New(rand.NewPCG(random.Uint64(), random.Uint64())))
+	e.owner = c.Owner
 	e.outage.random = rand.New(rand.NewPCG(random.Uint64(), random.Uint64()))
 	e.doubt.asking = make(chan struct{}, 1)
 	return e, err
@@ -195,64 +181,64 @@ func (e *Engine) View() *view.View { return e.view }
 // Ready is closed when everything that existed before has been loaded.
 func (e *Engine) Ready() <-chan struct{} { return e.ready }
 
-// Run takes the lease, loads what exists, and works until ctx ends; then it lets turns and calls under way finish, for at most
-// Config.Grace, and gives the lease up. While another process has the lease, or the store cannot be reached, it waits, which [Engine.Working]
-// tells. It returns nil after a stop that was asked for, or why the lease could not be given up and has to run out. It ends by itself, with an
-// error, when the store was closed and when another process has taken the lease (store.ErrFenced): it is not the owner any more, and the only safe
-// thing to do is nothing. It may be called once.
+// Run loads what exists, works on what its owner gives it until ctx ends, then lets turns and calls under way finish, for at most
+// Config.Grace, and gives up what it owns. While others have everything, or the store cannot be reached, it waits, with a view that is kept current, which [Engine.Standby] and
+// [Engine.Working] tell. It returns nil after a stop that was asked for, or why what it owned could not be given up and has to run out. It ends by itself, with an
+// error, when the store was closed and when it is not the owner any more (store.ErrFenced): the only safe thing to do then is nothing. It may be called once.
 func (e *Engine) Run(ctx context.Context) error {
-	lease, err := e.keeper.acquire(ctx)
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return nil
-	case err != nil:
-		return fmt.Errorf("engine: %w", err)
-	}
-	e.lease = lease
-	// Calls, the feed and the lease outlive ctx, so that what is under way can finish.
+	// Calls, the feed and the ownership outlive ctx, so that what is under way can finish.
 	observers, cancelObservers := context.WithCancel(ctx)
 	defer cancelObservers()
 	calls, cancelCalls := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelCalls()
 	background, cancelBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelBackground()
+	owning, disown := context.WithCancel(context.WithoutCancel(ctx))
+	defer disown()
 
-	var fed, lost error
+	e.working = observers
+	e.start(observers, calls)
+	var fed, owned error
 	var both sync.WaitGroup
-	feedEnded := make(chan struct{})
+	feedEnded, ownerEnded := make(chan struct{}), make(chan struct{})
 	both.Go(func() {
 		defer close(feedEnded)
 		fed = e.feed(background)
 	})
 	both.Go(func() {
-		if err := e.keeper.keep(background, lease); err != nil {
-			e.lose(err)
-		}
+		defer close(ownerEnded)
+		owned = e.own(owning)
 	})
-	e.start(observers, calls)
 	select {
 	case <-ctx.Done():
 	case <-feedEnded:
-	case err := <-e.fenced:
-		lost = fmt.Errorf("engine: another process has taken lease %s; this one stops: %w", Scope, err)
+	case <-ownerEnded:
 	}
 	cancelObservers()
 	e.stop(cancelCalls)
+	disown()
+	<-ownerEnded
+	e.gaining.Wait()
 	cancelBackground()
 	both.Wait()
-	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.config.Grace)
-	defer cancel()
-	return errors.Join(lost, fed, e.keeper.release(release))
+	return errors.Join(owned, fed)
 }
 
-// lose notes that another process has the lease, which ends Run.
-func (e *Engine) lose(err error) {
-	e.health.lose()
-	select {
-	case e.fenced <- err:
-	default: // told already
+// own runs the owner until ctx ends.
+func (e *Engine) own(ctx context.Context) error {
+	err := e.owner.Run(ctx, work{e})
+	if err == nil {
+		return nil
 	}
+	err = fmt.Errorf("engine: %w", err)
+	if ctx.Err() == nil {
+		e.health.lose(err)
+	}
+	return err
 }
+
+// Standby says why there is nothing to do here, "" when there is something: others do the work, and this process would take over.
+func (e *Engine) Standby() string { return e.owner.Standby() }
 
 // start runs the workers of every loop and dispatcher, and the observers. Turns wait for the view to be loaded by having no
 // work before; calls may outlive a stop for the grace period, observers do not.

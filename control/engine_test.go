@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/setpointhq/setpoint"
+	"github.com/setpointhq/setpoint/cluster"
 	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/control"
 	"github.com/setpointhq/setpoint/resource"
@@ -121,7 +122,7 @@ func TestPartsThatDoNotFitAreRefused(t *testing.T) {
 	}
 	nobody := adapter(nil)
 	_, err := control.New(control.Config{
-		Store: struct{ store.Store }{}, Registry: registry, NewUID: func() resource.UID { return "u" },
+		Store: struct{ store.Store }{}, Owner: struct{ cluster.Owner }{}, Registry: registry, NewUID: func() resource.UID { return "u" },
 		Controllers: []setpoint.Controller{
 			notes.Driver("a", done), notes.Driver("a", done), notes.Driver("b", done), boxes.Driver("c", done), notes.Controller("", done),
 		},

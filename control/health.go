@@ -18,7 +18,7 @@ type health struct {
 	mu       sync.Mutex
 	failing  time.Time // since when no commit has succeeded
 	lastFail error
-	fenced   bool
+	lost     error // why the owner cannot go on
 }
 
 // committed notes how a commit ended, and reports since when it had been otherwise: began is set by the first that fails, and ended, with the time for which they
@@ -51,10 +51,10 @@ func (h *health) failingFor() time.Duration {
 	return time.Since(h.failing)
 }
 
-func (h *health) lose() {
+func (h *health) lose(why error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.fenced = true
+	h.lost = why
 }
 
 // feedPatience is how far the view may fall behind before the engine calls itself not ready.
@@ -67,7 +67,7 @@ const commitPatience = 30 * time.Second
 // succeeding, workers moving. The error lists all that is wrong; nil is well.
 func (e *Engine) Working() error {
 	var problems []error
-	if err := e.keeper.problem(); err != nil {
+	if err := e.owner.Problem(); err != nil {
 		problems = append(problems, err)
 	}
 	select {
@@ -116,8 +116,8 @@ func (e *Engine) Alive() error {
 	}
 	e.health.mu.Lock()
 	defer e.health.mu.Unlock()
-	if e.health.fenced {
-		problems = append(problems, errors.New("another process has taken the lease"))
+	if e.health.lost != nil {
+		problems = append(problems, e.health.lost)
 	}
 	if f := e.health.failing; !f.IsZero() && time.Since(f) > commitPatience && errors.Is(e.health.lastFail, store.ErrClosed) {
 		problems = append(problems, errors.New("the store is closed"))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/setpointhq/setpoint"
+	"github.com/setpointhq/setpoint/cluster"
 	"github.com/setpointhq/setpoint/control"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
@@ -46,14 +47,14 @@ func (l *lines) count(text string) (n int) {
 // take gives the lease of an engine to another holder, as if the first had been believed dead.
 func take(b *bench, from, to string, ttl time.Duration) store.Lease {
 	b.t.Helper()
-	have, err := b.store.Store.Acquire(b.t.Context(), control.Scope, from, time.Minute)
+	have, err := b.store.Store.Acquire(b.t.Context(), cluster.SoloScope, from, time.Minute)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	if err := b.store.Release(b.t.Context(), have); err != nil {
 		b.t.Fatal(err)
 	}
-	lease, err := b.store.Store.Acquire(b.t.Context(), control.Scope, to, ttl)
+	lease, err := b.store.Store.Acquire(b.t.Context(), cluster.SoloScope, to, ttl)
 	if err != nil || lease.Epoch.Compare(have.Epoch) <= 0 {
 		b.t.Fatalf("%s got %+v after %+v, error %v", to, lease, have, err)
 	}
@@ -91,7 +92,7 @@ func TestTheFenceStopsTheFormerOwner(t *testing.T) {
 		if err != nil || len(o.Status) > 2 || o.Ready() {
 			t.Errorf("the former owner wrote %s (%v)", o.Status, err)
 		}
-		wantText(t, "liveness", fmt.Sprint(b.engine.Alive()), "another process has taken the lease")
+		wantText(t, "liveness", fmt.Sprint(b.engine.Alive()), "another process has taken lease plane")
 		ended := b.end()
 		if !errors.Is(ended, store.ErrFenced) {
 			t.Errorf("the engine ended with %v, want fenced", ended)
@@ -124,8 +125,8 @@ func TestARenewalFindsOutThatTheLeaseIsLost(t *testing.T) {
 					t.Errorf("%s: the engine ended with %v, want fenced", c.reason, ended)
 				}
 				wantText(t, c.reason, ended.Error(), "another process has taken lease plane", c.want)
-				wantText(t, "liveness", fmt.Sprint(b.engine.Alive()), "another process has taken the lease")
-				if _, err := b.store.Store.Acquire(b.t.Context(), control.Scope, "third", time.Hour); errors.Is(err, store.ErrHeld) == c.give {
+				wantText(t, "liveness", fmt.Sprint(b.engine.Alive()), "another process has taken lease plane")
+				if _, err := b.store.Store.Acquire(b.t.Context(), cluster.SoloScope, "third", time.Hour); errors.Is(err, store.ErrHeld) == c.give {
 					t.Errorf("%s: a third asks and gets error %v; what the engine got when it renewed has to be given up", c.reason, err)
 				}
 			})
@@ -154,7 +155,10 @@ func TestAHeldLeaseIsAwaited(t *testing.T) {
 		if got := turns.len(); got != 1 || first.Working() != nil {
 			t.Errorf("%d turns, want one, by the first engine, which says %v", got, first.Working())
 		}
-		wantText(t, "the second's health", fmt.Sprint(b.engine.Working()), "waiting for lease plane", `"first" has it`)
+		wantText(t, "the second, which stands by", b.engine.Standby(), `"first" has it`)
+		if got, found := b.engine.View().Get(nt.Key("default", "n")); !found || !got.Ready() || b.engine.Working() != nil {
+			t.Errorf("the second does not follow: %v", b.engine.Working())
+		}
 		if err := b.engine.Alive(); err != nil {
 			t.Errorf("a restart would not help, but liveness says %v", err)
 		}
@@ -176,13 +180,13 @@ func TestAHeldLeaseIsAwaited(t *testing.T) {
 // TestTheLeaseOfTheDeadRunsOut: its successor has it within a second after that, and not before.
 func TestTheLeaseOfTheDeadRunsOut(t *testing.T) {
 	runBench(t, control.Config{Controllers: []setpoint.Controller{notes.Driver("note", done)}}, func(b *bench) {
-		if _, err := b.store.Acquire(b.t.Context(), control.Scope, "dead", 10*time.Second); err != nil {
+		if _, err := b.store.Acquire(b.t.Context(), cluster.SoloScope, "dead", 10*time.Second); err != nil {
 			t.Fatal(err)
 		}
 		b.create(nt, "n")
 		b.run()
 		b.advance(9900 * time.Millisecond)
-		wantText(t, "health", fmt.Sprint(b.engine.Working()), `"dead" has it`)
+		wantText(t, "the standby", b.engine.Standby(), `"dead" has it`)
 		b.advance(1100 * time.Millisecond)
 		if !b.ready("n") {
 			t.Errorf("11 s after the death the work is not taken over: %v", b.engine.Working())
@@ -244,14 +248,4 @@ func TestWhatNoWaitingMendsEndsTheEngine(t *testing.T) {
 			t.Errorf("an engine that was stopped while it waited ended with %v", err)
 		}
 	})
-}
-
-// TestALeaseHasToLast: one that would be renewed all the time is refused.
-func TestALeaseHasToLast(t *testing.T) {
-	for _, ttl := range []time.Duration{time.Nanosecond, -time.Second} {
-		_, err := control.New(control.Config{
-			Store: struct{ store.Store }{}, Registry: &resource.Registry{}, NewUID: func() resource.UID { return "u" }, LeaseTTL: ttl,
-		})
-		wantText(t, "the error", fmt.Sprint(err), "LeaseTTL", "the least is 100ms")
-	}
 }

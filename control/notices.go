@@ -31,11 +31,11 @@ const noticeBatch = 64
 func (d *dispatcher) raise(ctx context.Context, notices []command.Notice) error {
 	for attempt := 1; ; attempt++ {
 		seen := d.engine.view.Revision()
-		tx := d.noticed(notices)
+		tx, about := d.noticed(notices)
 		if empty(&tx) {
 			return nil
 		}
-		r, err := d.engine.commit(ctx, tx)
+		r, err := d.engine.commit(ctx, tx, about...)
 		switch {
 		case err == nil:
 			return d.engine.view.WaitFor(ctx, r.Revision)
@@ -59,16 +59,16 @@ func (d *dispatcher) raise(ctx context.Context, notices []command.Notice) error 
 	}
 }
 
-// noticed is the transaction for those of the notices that say something new.
-func (d *dispatcher) noticed(notices []command.Notice) store.Transaction {
+// noticed is the transaction for those of the notices that say something new, and whom it is about. What is worked on elsewhere is noticed there.
+func (d *dispatcher) noticed(notices []command.Notice) (tx store.Transaction, about []resource.Key) {
 	e := d.engine
 	snapshot := e.view.Snapshot()
 	defer snapshot.Close()
-	tx := store.Transaction{Writer: store.Writer{Name: "adapter/" + string(d.name)}, Cause: store.Cause{Text: "a sensor's notice"}}
+	tx = store.Transaction{Writer: store.Writer{Name: "adapter/" + string(d.name)}, Cause: store.Cause{Text: "a sensor's notice"}}
 	for _, n := range notices {
 		o, ok := snapshot.Get(n.Object)
 		def, known := e.registry.Kind(n.Object.Kind)
-		if !ok || !known || n.UID != "" && n.UID != o.UID || o.Deleting() {
+		if !ok || !known || n.UID != "" && n.UID != o.UID || o.Deleting() || !e.shards.mine(n.Object) {
 			continue
 		}
 		s := store.Signal{
@@ -82,8 +82,9 @@ func (d *dispatcher) noticed(notices []command.Notice) store.Transaction {
 			s.Expires = stored(s.At.Add(n.For))
 		}
 		d.notice(&tx, snapshot, def, o, s)
+		about = append(about, o.Key)
 	}
-	return tx
+	return tx, about
 }
 
 func (d *dispatcher) notice(tx *store.Transaction, snapshot *view.Snapshot, def *resource.Definition, o *resource.Object, s store.Signal) {
@@ -94,7 +95,7 @@ func (d *dispatcher) notice(tx *store.Transaction, snapshot *view.Snapshot, def 
 			standing = append(standing, r)
 		}
 	}
-	j := judge{def: def, state: o.State, standing: standing, now: s.At}
+	j := judgeOf(def, o, standing, s.At)
 	have, err := j.judge(&s)
 	switch {
 	case err != nil:

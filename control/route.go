@@ -89,7 +89,7 @@ func (e *Engine) routeCommand(w *wakes, a *view.Applied, c view.CommandChange) {
 		now = c.Old
 	}
 	if d := e.dispatchers[now.Adapter]; d != nil {
-		d.follow(now, c.New == nil, a.Origin == view.Initial)
+		d.follow(now, c.New == nil)
 	}
 	l := e.loops[now.Controller]
 	if l == nil || c.New == nil || a.Origin == view.Initial || echo(a, l, now.Object) {
@@ -103,13 +103,16 @@ func echo(a *view.Applied, l *loop, key resource.Key) bool {
 	return a.Writer.Object == key && a.Writer.Name == l.writer
 }
 
-// wakes collects who is to be woken, so that each queue is entered once per commit.
+// wakes collects who is to be woken, so that each queue is entered once per commit. What is not worked on here is left out.
 type wakes struct {
 	loops []*loop
 	keys  [][]resource.Key
 }
 
 func (w *wakes) add(l *loop, key resource.Key) {
+	if !l.engine.shards.mine(key) {
+		return
+	}
 	for i := range w.loops {
 		if w.loops[i] == l {
 			w.keys[i] = append(w.keys[i], key)
@@ -128,9 +131,6 @@ func (w *wakes) all(loops []*loop, key resource.Key) {
 
 func (w *wakes) send(a *view.Applied) {
 	wake := queue.Wake{Change: true, Cause: queue.Cause{Revision: a.Revision, Writer: a.Writer.Name, At: a.At}}
-	if a.Origin == view.Initial {
-		wake.Priority = queue.Background
-	}
 	for i, l := range w.loops {
 		requests := make([]queue.Request[resource.Key], len(w.keys[i]))
 		for j, key := range w.keys[i] {

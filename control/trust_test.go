@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/setpointhq/setpoint"
+	"github.com/setpointhq/setpoint/cluster"
 	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/control"
 	"github.com/setpointhq/setpoint/resource"
@@ -113,20 +114,22 @@ func TestTrustIsAskedForAfterALookUp(t *testing.T) {
 // TestTheLeaseIsKeptUntilTheEnd: while a stop waits for what is under way, nobody else gets the lease, and the result is committed.
 func TestTheLeaseIsKeptUntilTheEnd(t *testing.T) {
 	config := control.Config{
-		LeaseTTL: time.Second, Controllers: []setpoint.Controller{asker()},
+		Controllers: []setpoint.Controller{asker()},
 		Adapters: []control.AdapterConfig{{Name: "shop", Adapter: adapter(func(_ context.Context, c command.Call) command.Result {
 			<-time.After(5 * time.Second)
 			return command.Result{Outcome: command.OutcomeDone, Body: c.Request}
 		})}},
 	}
 	runBench(t, config, func(b *bench) {
+		b.ttl = time.Second
+		b.engine = b.another("first")
 		b.run()
 		b.create(nt, "n")
 		b.advance(time.Second)
 		b.cancel()
 		for range 35 {
 			b.advance(100 * time.Millisecond)
-			if _, err := b.store.Store.Acquire(b.t.Context(), control.Scope, "second", time.Hour); !errors.Is(err, store.ErrHeld) {
+			if _, err := b.store.Store.Acquire(b.t.Context(), cluster.SoloScope, "second", time.Hour); !errors.Is(err, store.ErrHeld) {
 				t.Fatalf("another asks for the lease and gets error %v, want ErrHeld", err)
 			}
 		}
@@ -139,7 +142,7 @@ func TestTheLeaseIsKeptUntilTheEnd(t *testing.T) {
 		if all := s.Commands(o.UID); len(all) != 1 || all[0].Phase != command.Done {
 			t.Errorf("the result of the call that was under way is not committed: %+v", all)
 		}
-		if _, err := b.store.Store.Acquire(b.t.Context(), control.Scope, "second", time.Hour); err != nil {
+		if _, err := b.store.Store.Acquire(b.t.Context(), cluster.SoloScope, "second", time.Hour); err != nil {
 			t.Errorf("after the stop the lease is not free: %v", err)
 		}
 	})

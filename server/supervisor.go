@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/setpointhq/setpoint"
-	"github.com/setpointhq/setpoint/store"
 )
 
 // supervisor is who started this process and looks after it: systemd, or whoever speaks its protocol, which is sd_notify(3) and sd_watchdog_enabled(3). A message is
@@ -33,8 +32,6 @@ type supervisor struct {
 }
 
 const (
-	// beginning is how often it is looked whether the server is ready, until it is.
-	beginning = 50 * time.Millisecond
 	// leisure is how often a supervisor without a watchdog is told what has changed.
 	leisure = 5 * time.Second
 	// patience bounds the sending of one message: a supervisor that does not read must not hold the server up.
@@ -125,25 +122,15 @@ func waited(tick <-chan time.Time, over <-chan struct{}) bool {
 	}
 }
 
-// begun waits until the server does what it is there for, which for one that waits for the lease is to wait: a start that waits for another's end would
-// be given up. It is false when ctx ends before.
+// begun waits until the server has loaded what exists. It is false when ctx ends before.
 func (s *supervisor) begun(ctx context.Context, plane *setpoint.Plane) bool {
-	ticker := time.NewTicker(beginning)
-	defer ticker.Stop()
-	for !standsBy(plane) {
-		select {
-		case <-plane.Loaded():
-			return ctx.Err() == nil
-		case <-ticker.C:
-		case <-ctx.Done():
-			return false
-		}
+	select {
+	case <-plane.Loaded():
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
 	}
-	return true
 }
-
-// standsBy reports whether another process has the lease.
-func standsBy(plane *setpoint.Plane) bool { return errors.Is(plane.Ready(), store.ErrHeld) }
 
 // beat is a sign of life, and what has changed.
 func (s *supervisor) beat(plane *setpoint.Plane) {
@@ -170,10 +157,10 @@ func (s *supervisor) describe(plane *setpoint.Plane) string {
 	what := "serving at " + s.url
 	if err := plane.Live(); err != nil {
 		what = "waiting to be restarted: " + err.Error()
-	} else if standsBy(plane) {
-		what = "standing by at " + s.url + ": another process has the lease"
 	} else if err := plane.Ready(); err != nil {
 		what += ", in trouble: " + err.Error()
+	} else if why := plane.Standby(); why != "" {
+		what = "standing by at " + s.url + ": " + why
 	}
 	return "STATUS=" + strings.Join(strings.FieldsFunc(what, func(r rune) bool { return r < ' ' }), "; ")
 }

@@ -1,0 +1,38 @@
+package cluster
+
+import (
+	"context"
+
+	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/store"
+)
+
+// SoloScope is the scope of the one lease of a [Solo]. The fences of a [Member] have [store.ShardScope].
+const SoloScope store.Scope = "plane"
+
+// Owner says which shards are this process's, for as long as it runs. [Member] is one that divides them with others; [Solo] has all of them or none.
+type Owner interface {
+	// Run joins, and tells work what it gains and loses, until ctx ends; then it lets go of what it has, in order, and returns nil. It returns an error when it cannot go on: what
+	// the process does without it nobody would take for its own.
+	Run(ctx context.Context, work Work) error
+	// Fence is the condition that every commit about a shard has to carry. It is false when the shard is not this process's. It is cheap.
+	Fence(shard int) (store.Fence, bool)
+	// Trusted reports whether nobody else can have taken a shard yet, so that a call may begin; and otherwise what is closed when that may have changed.
+	Trusted(shard int) (now bool, changed <-chan struct{})
+	// Fenced notes that a commit with a fence has been refused, and why.
+	Fenced(f store.Fence, why error)
+	// Problem is what is wrong, nil when nothing is. To have no shard is no problem.
+	Problem() error
+	// Standby says why there is nothing to do, "" when this process has shards.
+	Standby() string
+}
+
+// Work is what an [Owner] tells who works. Its methods are called one at a time.
+type Work interface {
+	// Gained begins the work on some shards, once the view has reached a revision: nothing that others have committed for them comes after it.
+	Gained(shards []store.Assignment, at resource.Revision)
+	// Release begins nothing more on some shards, and returns when nothing of them is under way, or when ctx ends.
+	Release(ctx context.Context, shards []int) error
+	// Lost says that others have some shards, so that nothing about them can be committed any more.
+	Lost(shards []int)
+}
