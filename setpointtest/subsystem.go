@@ -59,6 +59,7 @@ type effect struct {
 }
 
 type fence struct {
+	scope  string
 	epoch  resource.Epoch
 	intent uint64
 }
@@ -108,10 +109,10 @@ func (s *Subsystem) apply(call command.Call) command.Result {
 		return r
 	}
 	f := s.fences[call.Key]
-	if c := call.Epoch.Compare(f.epoch); c < 0 || c == 0 && call.Intent < f.intent {
+	if c := call.Epoch.Compare(f.epoch); f.scope == call.Scope && c < 0 || (c == 0 || f.scope != call.Scope) && call.Intent < f.intent {
 		return command.Result{Outcome: command.OutcomeRefused, Class: command.Stale, Message: fmt.Sprintf("epoch %s or intent %d is over", call.Epoch, call.Intent)}
 	}
-	s.fences[call.Key] = fence{call.Epoch, call.Intent}
+	s.fences[call.Key] = fence{call.Scope, call.Epoch, call.Intent}
 	r := s.effect(call)
 	s.answers[call.Token] = r
 	return r

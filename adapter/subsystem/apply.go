@@ -105,6 +105,14 @@ func (s *Server) inTurn(request ApplyRequest, mishap Mishap) (ApplyAnswer, error
 	return s.act(request, *change)
 }
 
+// scopeOf is what a call's epoch is of.
+func (s *Server) scopeOf(r ApplyRequest) string {
+	if s.options.Scope != nil {
+		return s.options.Scope(r.Object)
+	}
+	return r.Scope
+}
+
 // admit checks blankness, fence and token. A nil change means that answer, or err, is the end of it.
 func (s *Server) admit(r ApplyRequest) (*Change, ApplyAnswer, error) {
 	s.mu.Lock()
@@ -115,11 +123,11 @@ func (s *Server) admit(r ApplyRequest) (*Change, ApplyAnswer, error) {
 	if s.memory.blank {
 		return nil, throttled("recovering: this memory has not been taught yet what it should have", 250*time.Millisecond), nil
 	}
-	scope := s.options.Scope(r.Object)
+	scope := s.scopeOf(r)
 	if highest := s.memory.epochs[scope]; r.Epoch.Compare(highest) < 0 {
 		return nil, refused(command.Stale, fmt.Sprintf("epoch %s is over: %s was seen", r.Epoch, highest)), nil
 	}
-	wanted := fence{r.Epoch, r.Intent}
+	wanted := fence{scope, r.Epoch, r.Intent}
 	p := s.memory.places[r.Key]
 	if p != nil && wanted.compare(p.fence) < 0 {
 		return nil, refused(command.Stale, fmt.Sprintf("intent %d of epoch %s is over for key %q: intent %d of epoch %s was seen",
@@ -128,14 +136,14 @@ func (s *Server) admit(r ApplyRequest) (*Change, ApplyAnswer, error) {
 	if p == nil || wanted.compare(p.fence) > 0 {
 		_, err := s.commit(record{
 			Seen:  &scopeEpoch{Scope: scope, Epoch: r.Epoch},
-			Fence: &keyFence{Key: r.Key, Epoch: r.Epoch, Intent: r.Intent},
+			Fence: &keyFence{Key: r.Key, Scope: scope, Epoch: r.Epoch, Intent: r.Intent},
 		})
 		if err != nil {
 			return nil, ApplyAnswer{}, errors.Join(ErrNoAnswer, err)
 		}
 	}
 	change := &Change{
-		Key: r.Key, Token: r.Token, Epoch: r.Epoch, Intent: r.Intent, Request: r.Request,
+		Key: r.Key, Token: r.Token, Scope: scope, Epoch: r.Epoch, Intent: r.Intent, Request: r.Request,
 		Previous: r.Previous, Handle: r.Handle, Object: r.Object,
 	}
 	if p == nil || p.entry == nil {
@@ -184,7 +192,7 @@ func (s *Server) act(r ApplyRequest, change Change) (ApplyAnswer, error) {
 		wire.Result = nil
 	}
 	entry := Entry{
-		Key: r.Key, Token: r.Token, Epoch: r.Epoch, Intent: r.Intent, Request: r.Request,
+		Key: r.Key, Token: r.Token, Scope: change.Scope, Epoch: r.Epoch, Intent: r.Intent, Request: r.Request,
 		Result: answer.Result, Object: r.Object, Outcome: answer.Outcome,
 	}
 	position, err := s.enter(entry, answer)

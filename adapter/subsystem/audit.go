@@ -58,7 +58,7 @@ func (w *watch) teach(ctx context.Context, base string, page RestoreRequest, mor
 	return nil
 }
 
-// epoch is the plane's, as far as it is known here.
+// epoch is the plane's, as far as it is known here, and zero when it has one for each of several scopes.
 func (w *watch) epoch() resource.Epoch {
 	if desk, ok := w.desk.(Fenced); ok {
 		return w.client.raise(desk.Epoch())

@@ -103,10 +103,12 @@ func NewClient(o ClientOptions) *Client {
 
 // Do makes one attempt. See [Exchange] for how the ends of an HTTP call are classified.
 func (c *Client) Do(ctx context.Context, call command.Call) command.Result {
-	c.raise(call.Epoch)
+	if call.Scope == "" {
+		c.raise(call.Epoch)
+	}
 	c.note(call.Destination)
 	wish := ApplyRequest{
-		Token: call.Token, Epoch: call.Epoch, Intent: call.Intent, Key: call.Key, Request: call.Request,
+		Token: call.Token, Scope: call.Scope, Epoch: call.Epoch, Intent: call.Intent, Key: call.Key, Request: call.Request,
 		Previous: validOrNothing(call.Previous), Handle: call.Handle,
 		Object: Object{Kind: call.Object.Kind, Namespace: call.Object.Namespace, Name: call.Object.Name},
 	}

@@ -39,7 +39,7 @@
 //
 // JSON over HTTP; bodies are at most 1 MiB both ways. Every answer of a server carries the header "Setpoint-Subsystem: 1".
 //
-//	POST /v1/apply        {token, epoch:{incarnation,counter}, intent, key, request|null, previous, handle, object}
+//	POST /v1/apply        {token, scope, epoch:{incarnation,counter}, intent, key, request|null, previous, handle, object}
 //	                      -> {outcome: done|accepted|refused|failed, class, result, handle, message, retryAfterMillis, repeated}
 //	                      request null asks for absence. No answer, or a 5xx without the header: it may have happened.
 //	GET  /v1/tokens/T     -> {known, …the fields of an answer}. known:false says that sending it is the first time, or that a

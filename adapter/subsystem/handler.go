@@ -33,6 +33,7 @@ const (
 type Entry struct {
 	Key    string         `json:"key"`
 	Token  command.Token  `json:"token"`
+	Scope  string         `json:"scope,omitempty"` // of the epoch
 	Epoch  resource.Epoch `json:"epoch"`
 	Intent uint64         `json:"intent"`
 	// Request is nil when the key was asked to be absent.
@@ -49,6 +50,7 @@ type Entry struct {
 type Change struct {
 	Key    string
 	Token  command.Token
+	Scope  string // of the epoch
 	Epoch  resource.Epoch
 	Intent uint64
 	// Request is nil when the effect is to be absent.

@@ -13,11 +13,21 @@ import (
 
 // fence orders the calls of one key.
 type fence struct {
+	Scope  string
 	Epoch  resource.Epoch
 	Intent uint64
 }
 
+// compare orders two fences of a key. When the key has gone from one owner to another, whose epoch is of another scope, or nothing is known of an epoch, intents alone tell, which rise over all scopes
+// of an incarnation.
 func (f fence) compare(o fence) int {
+	unknown := f.Epoch.Incarnation == 0 || o.Epoch.Incarnation == 0
+	switch {
+	case f.Scope != o.Scope && unknown:
+		return cmp.Compare(f.Intent, o.Intent)
+	case f.Scope != o.Scope:
+		return cmp.Or(cmp.Compare(f.Epoch.Incarnation, o.Epoch.Incarnation), cmp.Compare(f.Intent, o.Intent))
+	}
 	return cmp.Or(f.Epoch.Compare(o.Epoch), cmp.Compare(f.Intent, o.Intent))
 }
 
@@ -48,6 +58,7 @@ type scopeEpoch struct {
 
 type keyFence struct {
 	Key    string         `json:"key"`
+	Scope  string         `json:"scope,omitempty"`
 	Epoch  resource.Epoch `json:"epoch"`
 	Intent uint64         `json:"intent"`
 }
@@ -143,7 +154,7 @@ func (m *memory) raise(k keyFence) {
 		m.places[k.Key] = p
 		m.vacate(k.Key)
 	}
-	if f := (fence{k.Epoch, k.Intent}); p.fence.compare(f) < 0 {
+	if f := (fence{k.Scope, k.Epoch, k.Intent}); p.fence.compare(f) < 0 {
 		p.fence = f
 	}
 }
@@ -161,7 +172,7 @@ func (m *memory) enter(e Entry) {
 	}
 	p.entry = &e
 	m.tokens[e.Token] = e.Key
-	if f := (fence{e.Epoch, e.Intent}); p.fence.compare(f) < 0 {
+	if f := (fence{e.Scope, e.Epoch, e.Intent}); p.fence.compare(f) < 0 {
 		p.fence = f
 	}
 	if p.vacant() {
@@ -237,7 +248,7 @@ func (m *memory) snapshot(emit func(any) error) error {
 	}
 	for _, key := range m.keys() {
 		p := m.places[key]
-		records = append(records, record{Fence: &keyFence{Key: key, Epoch: p.fence.Epoch, Intent: p.fence.Intent}, Entry: p.entry})
+		records = append(records, record{Fence: &keyFence{Key: key, Scope: p.fence.Scope, Epoch: p.fence.Epoch, Intent: p.fence.Intent}, Entry: p.entry})
 	}
 	for i := range m.losses {
 		records = append(records, record{Lost: &m.losses[i]})

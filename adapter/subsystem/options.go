@@ -10,9 +10,8 @@ type Options struct {
 	// Dir is the folder of the journal and the ledger. It is made when missing. One server at a time may use it.
 	Dir     string
 	Handler Handler
-	// Scope names the scope of epochs that an object belongs to. Epochs of different scopes are not compared. By default
-	// there is one scope. A plane that leases each shard separately needs one scope per shard. With it, a restoration
-	// teaches intents only: the epochs of a scope are known again from its first call on.
+	// Scope names the scope of epochs that an object belongs to. Epochs of different scopes are not compared. By default it is the one that the call names: a plane
+	// that divides its work among nodes names one for each shard. With it, a restoration teaches intents only: the epochs of a scope are known again from its first call on.
 	Scope func(Object) string
 	// MaxTombstones bounds how many fences of deleted keys are kept. Default 100,000.
 	MaxTombstones int
@@ -47,9 +46,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
-	}
-	if o.Scope == nil {
-		o.Scope = func(Object) string { return "" }
 	}
 	return o
 }

@@ -108,7 +108,7 @@ func (s *Server) taught(request RestoreRequest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	end := record{Taught: !request.More}
-	if !s.scoped {
+	if s.options.Scope == nil && request.Epoch != (resource.Epoch{}) {
 		end.Seen = &scopeEpoch{Epoch: request.Epoch}
 	}
 	if err := s.commitSync(end); err != nil {
@@ -127,7 +127,7 @@ func (s *Server) restoreOne(item RestoreItem, epoch resource.Epoch) (lost string
 	if known {
 		return "", nil
 	}
-	if s.scoped {
+	if s.options.Scope != nil {
 		epoch = resource.Epoch{}
 	}
 	entry := Entry{

@@ -33,7 +33,6 @@ type Server struct {
 	faults  FaultPlan
 	lanes   lanes
 	slots   chan struct{}
-	scoped  bool
 
 	ctx  context.Context
 	stop context.CancelFunc
@@ -64,7 +63,6 @@ type flight struct {
 
 // Open reads the folder's journal, or starts a blank memory, and starts the handler.
 func Open(options Options) (*Server, error) {
-	scoped := options.Scope != nil
 	o := options.withDefaults()
 	if o.Handler == nil || o.Dir == "" {
 		return nil, errors.New("subsystem: Options.Dir and Options.Handler must be set")
@@ -73,7 +71,7 @@ func Open(options Options) (*Server, error) {
 		return nil, fmt.Errorf("subsystem: %w", err)
 	}
 	s := &Server{
-		options: o, scoped: scoped,
+		options: o,
 		lanes:   lanes{lanes: map[string]*lane{}, depth: o.MaxQueue},
 		slots:   make(chan struct{}, o.MaxCalls),
 		memory:  newMemory(limits{tombstones: o.MaxTombstones, losses: o.MaxLosses}),
@@ -196,7 +194,7 @@ func (s *Server) wake() {
 // line makes the next line of the ledger. The caller holds mu.
 func (s *Server) line(e Entry, effect Effect, detail string) *LedgerLine {
 	return &LedgerLine{
-		At: s.options.Now().UTC(), Seq: s.ledger.Next(), Memory: s.memory.id, Token: e.Token, Epoch: e.Epoch,
+		At: s.options.Now().UTC(), Seq: s.ledger.Next(), Memory: s.memory.id, Token: e.Token, Scope: e.Scope, Epoch: e.Epoch,
 		Intent: e.Intent, Key: e.Key, Effect: effect, Detail: detail,
 	}
 }

@@ -107,6 +107,34 @@ func TestScopesFenceApart(t *testing.T) {
 	}
 }
 
+// TestAPlaneOfSeveralNodesNamesTheScope: each shard has epochs of its own, and a key that goes from the object of one shard to that of another is ordered by intents, which rise over all.
+func TestAPlaneOfSeveralNodesNamesTheScope(t *testing.T) {
+	s := open(t, Options{Handler: newShelf()})
+	teach(t, s)
+	call := func(scope, key string, epoch, intent uint64, token string) string {
+		a := apply(key, epoch, intent, token, `{}`)
+		a.Scope = scope
+		return string(must(t, s, a).Outcome)
+	}
+	for _, c := range []struct {
+		reason, scope, key string
+		epoch, intent      uint64
+		token, want        string
+	}{
+		{"the first of a shard", "shard/1", "a", 9, 1, "t1", "done"},
+		{"another shard has epochs of its own", "shard/2", "b", 2, 2, "t2", "done"},
+		{"a former owner of the shard, on another key", "shard/1", "c", 8, 3, "t3", "refused"},
+		{"the key goes to another shard", "shard/2", "a", 2, 4, "t4", "done"},
+		{"what the first owner of the key still wanted comes late", "shard/1", "a", 9, 3, "t5", "refused"},
+		{"a former owner of the second shard", "shard/2", "a", 1, 9, "t6", "refused"},
+		{"the key comes back", "shard/1", "a", 9, 5, "t7", "done"},
+	} {
+		if got := call(c.scope, c.key, c.epoch, c.intent, c.token); got != c.want {
+			t.Errorf("%s: %s, want %s", c.reason, got, c.want)
+		}
+	}
+}
+
 func TestSimultaneousCallsOfOneToken(t *testing.T) {
 	h := newShelf()
 	s := open(t, Options{Handler: h, MaxQueue: 64})

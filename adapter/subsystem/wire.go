@@ -26,7 +26,9 @@ type Object struct {
 
 // ApplyRequest is the body of POST /v1/apply.
 type ApplyRequest struct {
-	Token  command.Token  `json:"token"`
+	Token command.Token `json:"token"`
+	// Scope is what the epoch is of, absent when all calls have one. Epochs of different scopes are not compared.
+	Scope  string         `json:"scope,omitempty"`
 	Epoch  resource.Epoch `json:"epoch"`
 	Intent uint64         `json:"intent"`
 	Key    string         `json:"key"`
@@ -99,9 +101,10 @@ type RestoreItem struct {
 
 // RestoreRequest is the body of POST /v1/restore.
 type RestoreRequest struct {
-	Memory string         `json:"memory"`
-	Epoch  resource.Epoch `json:"epoch"`
-	Items  []RestoreItem  `json:"items"`
+	Memory string `json:"memory"`
+	// Epoch is zero when each call has an epoch of a scope of its own. Then only intents are taught: the epochs of a scope are known again from its first call on.
+	Epoch resource.Epoch `json:"epoch"`
+	Items []RestoreItem  `json:"items"`
 	// More announces a further page.
 	More bool `json:"more,omitempty"`
 }
@@ -120,6 +123,7 @@ type LedgerLine struct {
 	Memory string         `json:"memory"`
 	Token  command.Token  `json:"token,omitempty"`
 	Epoch  resource.Epoch `json:"epoch"`
+	Scope  string         `json:"scope,omitempty"` // of the epoch
 	Intent uint64         `json:"intent,omitempty"`
 	Key    string         `json:"key,omitempty"`
 	Effect Effect         `json:"effect"`

@@ -47,7 +47,7 @@ type Options struct {
 	Zone   string
 	// Key signs updates and transfers, when the server wants that.
 	Key *Key
-	// Scope names the scope of a call's epoch: epochs of different scopes are not compared. Default: one scope.
+	// Scope names the scope of a call's epoch: epochs of different scopes are not compared. Default: the one that the call names.
 	Scope func(command.Call) string
 	// Interval is how often the zone's serial is asked for. Default 2 s.
 	Interval time.Duration
@@ -76,7 +76,7 @@ var (
 func New(o Options) *Adapter {
 	o.Zone = dns.CanonicalName(o.Zone)
 	if o.Scope == nil {
-		o.Scope = func(command.Call) string { return "" }
+		o.Scope = func(c command.Call) string { return c.Scope }
 	}
 	if o.Interval <= 0 {
 		o.Interval = 2 * time.Second
