@@ -27,7 +27,10 @@ type Config struct {
 	Meter control.Meter
 	// Name tells this process from others, in leases and in messages. It need not be unique. Default: the host's name and the process number.
 	Name string
-	// LeaseTTL is how long the lease of a process that died keeps others from its work. Default 10 s, the least 100 ms.
+	// Version of the program, and the address of its doors, are shown to people beside the Name.
+	Version, Address string
+	// LeaseTTL is how long the lease of a process that died, or its membership where several processes share a store, keeps others from its work. It should be the same for all. Default 10 s,
+	// the least 100 ms.
 	LeaseTTL time.Duration
 	// Grace bounds how long a stop waits for turns and calls under way. Default 10 s.
 	Grace time.Duration
@@ -43,6 +46,8 @@ type Plane struct {
 	store    store.Store
 	registry *resource.Registry
 	engine   *control.Engine
+	owner    cluster.Owner
+	member   *cluster.Member // nil when the store is not shared
 }
 
 // New checks the parts, and registers the kinds' rules with the store. Every problem is reported at once.
@@ -63,16 +68,13 @@ func New(ctx context.Context, c Config) (*Plane, error) {
 	if err := p.registry.Register(c.Kinds...); err != nil {
 		return nil, fmt.Errorf("setpoint: %w", err)
 	}
-	// A name may come again, and each run is another holder.
-	owner, err := cluster.NewSolo(cluster.SoloOptions{
-		Store: c.Store, Holder: c.Name + "#" + string(c.NewUID()), TTL: c.LeaseTTL, Logger: c.Logger, Seed: c.Seed, Grace: c.Grace,
-	})
-	if err != nil {
+	if err := p.own(); err != nil {
 		return nil, fmt.Errorf("setpoint: %w", err)
 	}
+	var err error
 	if p.engine, err = control.New(control.Config{
 		Store: c.Store, Registry: p.registry, Controllers: c.Controllers, Adapters: c.Adapters,
-		Logger: c.Logger, Meter: c.Meter, NewUID: c.NewUID, Seed: c.Seed, Grace: c.Grace, Owner: owner,
+		Logger: c.Logger, Meter: c.Meter, NewUID: c.NewUID, Seed: c.Seed, Grace: c.Grace, Owner: p.owner,
 	}); err != nil {
 		return nil, fmt.Errorf("setpoint: %w", err)
 	}
@@ -86,8 +88,25 @@ func New(ctx context.Context, c Config) (*Plane, error) {
 	return p, nil
 }
 
+// own makes the owner: on a store that several processes share, a member of the cluster that they are, and otherwise one that has everything.
+func (p *Plane) own() (err error) {
+	c := &p.config
+	run := c.Name + "#" + string(c.NewUID()) // a name may come again, and each run is another holder
+	shared, sharded := c.Store.(store.Sharded)
+	if !sharded || !c.Store.Info().Shared {
+		p.owner, err = cluster.NewSolo(cluster.SoloOptions{Store: c.Store, Holder: run, TTL: c.LeaseTTL, Logger: c.Logger, Seed: c.Seed, Grace: c.Grace})
+		return err
+	}
+	p.member, err = cluster.New(cluster.Options{
+		Store: shared, Node: store.NodeID(run), Name: c.Name, Version: c.Version, Address: c.Address, TTL: c.LeaseTTL,
+		Logger: c.Logger, Seed: c.Seed, Grace: c.Grace, Health: func() error { return p.engine.Moving() },
+	})
+	p.owner = p.member
+	return err
+}
+
 // Run works until ctx ends, then stops gracefully: no new turn or call begins, those under way may finish for the grace
-// period, and the lease is given up. It returns nil after such a stop. It ends by itself, with an error, when the store is closed
+// period, and the lease is given up, or the node leaves its cluster. It returns nil after such a stop. It ends by itself, with an error, when the store is closed
 // (store.ErrClosed) and when another process has taken the lease (store.ErrFenced). It may be called once.
 func (p *Plane) Run(ctx context.Context) error { return p.engine.Run(ctx) }
 
@@ -119,6 +138,9 @@ func (p *Plane) Ready() error { return p.engine.Working() }
 
 // Standby says why this process does no work though it could, "" when it does: others do it. One that stands by has loaded what exists, serves requests and takes over when it is needed.
 func (p *Plane) Standby() string { return p.engine.Standby() }
+
+// Member is this process as a node of a cluster, nil when its store is not shared.
+func (p *Plane) Member() *cluster.Member { return p.member }
 
 // Controllers reports the queues of the controllers.
 func (p *Plane) Controllers() []control.ControllerStats { return p.engine.Controllers() }

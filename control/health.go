@@ -93,6 +93,22 @@ func (e *Engine) Working() error {
 	return errors.Join(problems...)
 }
 
+// Moving says whether the work moves, as opposed to the process being alive: an error says why what this process has would be better off with another one.
+func (e *Engine) Moving() error {
+	var problems []error
+	for _, c := range e.crews() {
+		if c.exhausted() {
+			problems = append(problems, c.trouble())
+		}
+	}
+	if h := e.view.Health(); e.view.Ready() && h.Err != nil {
+		problems = append(problems, fmt.Errorf("the feed has been lost since %s: %w", h.Since.Format(time.RFC3339), h.Err))
+	} else if h.Behind > feedPatience {
+		problems = append(problems, fmt.Errorf("the feed is %s behind", h.Behind.Round(time.Second)))
+	}
+	return errors.Join(problems...)
+}
+
 // crews returns all that have workers, by name.
 func (e *Engine) crews() []*crew {
 	var all []*crew

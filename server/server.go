@@ -73,19 +73,20 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	plane, err := setpoint.New(ctx, setpoint.Config{
-		Store: st, Kinds: o.Kinds, Controllers: o.Controllers, Adapters: o.Adapters, Logger: o.Logger, Meter: metrics, Grace: o.Grace,
-	})
-	if err != nil {
-		return err
-	}
-	metrics.Watch(plane)
-	metrics.WatchAlerts(notifier)
-	metrics.WatchAvailability(surveyed{backend{plane}}, telemetry.AvailabilityOptions{Window: o.AvailabilityWindow, Logger: o.Logger})
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for requests: %w", err)
 	}
+	plane, err := setpoint.New(ctx, setpoint.Config{
+		Store: st, Kinds: o.Kinds, Controllers: o.Controllers, Adapters: o.Adapters, Logger: o.Logger, Meter: metrics, Grace: o.Grace,
+		Version: o.Version, Address: "http://" + listener.Addr().String(),
+	})
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	metrics.Watch(plane)
+	metrics.WatchAlerts(notifier)
+	metrics.WatchAvailability(surveyed{backend{plane}}, telemetry.AvailabilityOptions{Window: o.AvailabilityWindow, Logger: o.Logger})
 	return run(ctx, o, plane, listener, watcher, func(ctx context.Context) { raise(ctx, notifier, plane, o.Logger) })
 }
 

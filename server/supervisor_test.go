@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/setpointhq/setpoint"
+	"github.com/setpointhq/setpoint/client"
 	"github.com/setpointhq/setpoint/internal/testkit"
 	"github.com/setpointhq/setpoint/internal/testkit/pg"
 	"github.com/setpointhq/setpoint/resource"
@@ -129,36 +130,47 @@ func TestAServerThatIsStuckGivesNoSignOfLife(t *testing.T) {
 	testkit.Wait(t, "a sign of life when the calls have returned", func() bool { return m.count(len(said), "WATCHDOG=1") > 0 })
 }
 
-// TestAStandbyIsReadyForItsSupervisor: it has loaded what exists, and serves requests.
-func TestAStandbyIsReadyForItsSupervisor(t *testing.T) {
+// TestASecondNodeWorksBesideTheFirst: it is ready for its supervisor, takes its share, serves requests, and goes on when the first has stopped.
+func TestASecondNodeWorksBesideTheFirst(t *testing.T) {
 	database := pg.Shared(t).Database(t)
 	_, stop := start(t, database)
 	socket := filepath.Join(t.TempDir(), "notify")
 	m := manage(t, socket)
 	o := options(database)
 	o.Getenv = environment("NOTIFY_SOCKET", socket, "WATCHDOG_USEC", swift)
-	serveNotes(t, o)
-	const waiting = "STATUS=standing by at "
-	testkit.Wait(t, "it is ready, and alive", func() bool {
-		return m.count(0, "READY=1") == 1 && m.count(0, waiting) == 1 && m.count(0, "WATCHDOG=1") >= 3
+	var url string
+	o.Listening = func(u string) error { url = u; return nil }
+	second := <-serveNotes(t, o).plane
+	testkit.Wait(t, "it is ready, works, and is alive", func() bool {
+		return m.count(0, "READY=1") == 1 && m.count(0, "STATUS=serving at "+url) > 0 && m.count(0, "WATCHDOG=1") >= 3 && second.Standby() == ""
 	})
-	at := slices.IndexFunc(m.messages(), func(s string) bool { return strings.Contains(s, waiting) })
-	_, status, _ := strings.Cut(m.messages()[at], waiting)
-	url, why, _ := strings.Cut(status, ": ")
-	if !strings.Contains(why, " has it until ") {
-		t.Errorf("it stands by since %q", why)
-	}
-	for path, want := range map[string]int{"/livez": http.StatusOK, "/readyz": http.StatusOK} {
-		if have, text := probe(t, url+path); have != want {
-			t.Errorf("GET %s of the one that stands by: %d (%s), want %d", path, have, text, want)
+	for _, path := range []string{"/livez", "/readyz"} {
+		if have, text := probe(t, url+path); have != http.StatusOK {
+			t.Errorf("GET %s: %d (%s)", path, have, text)
 		}
+	}
+	measured := func(round string) {
+		for i := range 20 { // in about as many shards
+			ref := client.Ref{Namespace: "default", Name: resource.Name(fmt.Sprintf("%s%d", round, i))}
+			c, kind := writeNote(t, url, string(ref.Name), "four")
+			if _, err := c.Wait(t.Context(), kind, ref, func(o *client.Object) (bool, error) {
+				var got noteStatus
+				return o != nil && o.DecodeStatus(&got) == nil && got.Length == 4, nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	measured("a")
+	if n := len(second.Member().Shards()); n == 0 || n == resource.Shards {
+		t.Errorf("the second node has %d shards while the first works", n)
 	}
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
-	testkit.Wait(t, "it has taken over", func() bool { return m.count(at, "STATUS=serving at "+url) > 0 })
-	if n := m.count(0, "READY=1"); n != 1 {
-		t.Errorf("READY=1 is said %d times", n)
+	measured("b")
+	if n := len(second.Member().Shards()); n != resource.Shards {
+		t.Errorf("the second node has %d shards when the first has stopped", n)
 	}
 }
 

@@ -24,8 +24,9 @@ type Sharded interface {
 	Beat(ctx context.Context, b Beat) (Standing, error)
 	// Take assigns shards to a member, each under a new epoch: those of the given ones that are nobody's or of a node that is no member (any more). It says what it has taken, which may be
 	// nothing, and the newest revision: no commit under an earlier epoch of these shards can be made after it. A node that is not a member itself gets ErrFenced.
+	// After another error than that it may have taken some, which the next Standing says. ErrHeld: a process of a version that does not divide the work still has all of it, and is named.
 	Take(ctx context.Context, node NodeID, shards []int) (taken []Assignment, at resource.Revision, err error)
-	// Give makes those of the assignments that are still so nobody's.
+	// Give makes those of the assignments that are still so nobody's. Until somebody takes them their epochs hold.
 	Give(ctx context.Context, given []Assignment) error
 	// Leave ends a membership, and makes the node's shards nobody's.
 	Leave(ctx context.Context, node NodeID) error

@@ -83,6 +83,8 @@ type Info struct {
 	Incarnation uint64
 	// Location is where it is, for messages to people.
 	Location string
+	// Shared says that several processes may work on it at a time, and divide the work: the store is [Sharded].
+	Shared bool
 }
 
 // Rules are what the database itself enforces for a kind.

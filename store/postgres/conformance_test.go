@@ -69,6 +69,9 @@ func TestConformance(t *testing.T) {
 						t.Fatal(err)
 					}
 					return open(t, func(o *Options) { *o = old.options })
+				}),
+				storetest.Sharding(func(t *testing.T, s store.Store) store.Store {
+					return open(t, func(o *Options) { *o = s.(*Store).options })
 				}))
 		})
 	}

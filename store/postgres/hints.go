@@ -41,9 +41,13 @@ func (f *follower) session(ctx context.Context) (heard bool, _ error) {
 	if _, err := conn.Exec(ctx, "LISTEN setpoint_proposal"); err != nil {
 		return false, err
 	}
+	if _, err := conn.Exec(ctx, "LISTEN setpoint_shards"); err != nil {
+		return false, err
+	}
 	f.listens(true)
 	defer f.listens(false)
 	f.store.proposals.wake()
+	f.store.moves.Ring() // some may have been missed
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var waiting sync.WaitGroup
@@ -65,6 +69,10 @@ func (f *follower) session(ctx context.Context) (heard bool, _ error) {
 		heard = true
 		if n.Channel == "setpoint_proposal" {
 			f.store.proposals.wake()
+			continue
+		}
+		if n.Channel == "setpoint_shards" {
+			f.store.moves.Ring()
 			continue
 		}
 		rev, err := strconv.ParseUint(n.Payload, 10, 64)
@@ -93,7 +101,7 @@ func (f *follower) listens(begins bool) {
 	}
 }
 
-// beat asks for the newest revision when no lease was renewed for a while, and so makes up for hints that got lost.
+// beat asks for the newest revision when no lease or membership was renewed for a while, and so makes up for hints that got lost.
 func (f *follower) beat(ctx context.Context) {
 	ticker := time.NewTicker(f.store.options.Heartbeat)
 	defer ticker.Stop()

@@ -172,6 +172,10 @@ func furnished(t testing.TB) *Store {
 	if _, err := s.Acquire(t.Context(), "plane", "n1", time.Hour); err != nil {
 		t.Fatal(err)
 	}
+	beats(t, s, "n1")
+	if _, err := s.Acquire(t.Context(), store.ShardScope(1), "n1", time.Hour); err != nil { // as a shard that was taken, beside the lease of the plane
+		t.Fatal(err)
+	}
 	slot := command.Slot{Owner: o.UID, Adapter: "dns", Key: "x"}
 	_, err := s.Commit(t.Context(), store.Transaction{
 		Commands: []store.CommandWrite{{Command: command.Command{Slot: slot, Object: o.Key, Intent: 1, Phase: command.Pending, Token: command.TokenOf(1, slot, 1)}}},

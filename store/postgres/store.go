@@ -18,6 +18,7 @@ import (
 	"github.com/setpointhq/setpoint/store"
 	"github.com/setpointhq/setpoint/store/internal/draft"
 	"github.com/setpointhq/setpoint/store/internal/feed"
+	"github.com/setpointhq/setpoint/store/internal/moves"
 )
 
 // Store is a [store.Store] on a PostgreSQL database. Many processes may have the same database open.
@@ -27,7 +28,7 @@ type Store struct {
 	database    string
 	incarnation uint64
 	statements  atomic.Uint64
-	// renewed is when a lease was renewed last, in nanoseconds.
+	// renewed is when a lease or a membership was renewed last, in nanoseconds.
 	renewed atomic.Int64
 
 	pool *pgxpool.Pool
@@ -43,6 +44,7 @@ type Store struct {
 	blockers  blockers
 	met       met
 	lineage   lineage
+	moves     moves.Bell
 
 	// life ends when the store is closed.
 	life    context.Context
@@ -51,7 +53,7 @@ type Store struct {
 	close   sync.Once
 }
 
-var _ store.Store = (*Store)(nil)
+var _ store.Sharded = (*Store)(nil)
 
 // Open connects to a database whose schema [Migrate] has made, and starts what the engine needs. It fails with ErrSchema when the schema does not fit this
 // program, with ErrPrivilege when the user may not act as the application, and with store.ErrUnavailable when the database cannot be reached for Options.Patience.
@@ -169,7 +171,7 @@ func (s *Store) learn(ctx context.Context) error {
 
 // Info says which database this is.
 func (s *Store) Info() store.Info {
-	return store.Info{Engine: "postgres", Incarnation: s.incarnation, Location: s.location}
+	return store.Info{Engine: "postgres", Incarnation: s.incarnation, Location: s.location, Shared: true}
 }
 
 // Database is the identity given at creation.

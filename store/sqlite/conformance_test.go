@@ -55,7 +55,8 @@ func TestConformance(t *testing.T) {
 						t.Fatal(err)
 					}
 					return open(t, func(o *Options) { *o = old.options })
-				}))
+				}),
+				storetest.Sharding(func(_ *testing.T, s store.Store) store.Store { return s })) // a file has one handle
 		})
 	}
 }

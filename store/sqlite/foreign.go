@@ -86,12 +86,17 @@ func (w *writer) takeIn() error {
 	if err != nil {
 		return err
 	}
+	division, err := w.loadDivision()
+	if err != nil {
+		return err
+	}
 	if err := w.c.exec("COMMIT"); err != nil {
 		w.suspect = true
 		return err
 	}
 	w.heads.clear()
 	w.signals, w.revision, w.rules, w.leases = uint64(signals), resource.Revision(revision), rules, leases
+	w.learn(division)
 	w.store.feed.Publish(batches)
 	if len(batches) > 0 {
 		w.store.options.Logger.Warn("another process wrote to the database", "path", w.store.path, "commits", len(batches), "revision", revision)

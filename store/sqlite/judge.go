@@ -51,8 +51,12 @@ func (w *writer) judge(p *draft.Draft, rev resource.Revision, at time.Time) (*ch
 
 func (w *writer) judgeFences(c *change) (*store.CommitError, error) {
 	for _, f := range c.p.Tx.Fences {
-		if have, ok := w.leases[f.Scope]; !ok || have.Epoch != f.Epoch {
-			return draft.Fenced(f, have), nil
+		have := w.leases[f.Scope]
+		if have == nil {
+			return draft.Fenced(f, nil), nil
+		}
+		if have.Epoch != f.Epoch {
+			return draft.Fenced(f, &have.Lease), nil
 		}
 	}
 	return nil, nil

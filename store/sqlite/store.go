@@ -11,6 +11,7 @@ import (
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 	"github.com/setpointhq/setpoint/store/internal/feed"
+	"github.com/setpointhq/setpoint/store/internal/moves"
 )
 
 // Store is a [store.Store] on one SQLite file.
@@ -25,12 +26,13 @@ type Store struct {
 	writer  *writer
 	feed    *feed.Feed
 	readers *readers
+	moves   moves.Bell
 
 	close  sync.Once
 	closed error
 }
 
-var _ store.Store = (*Store)(nil)
+var _ store.Sharded = (*Store)(nil)
 
 // Open opens the database at a path, creating or migrating it as needed, and starts its writer. While it is open no other process can
 // open it (ErrInUse). Leases of earlier processes are free at once: the lock proves that they are dead; epochs rise all the same.

@@ -25,6 +25,11 @@ func furnished(t *testing.T) (*Store, *resource.Object) {
 	if _, err := s.Acquire(t.Context(), "plane", "n1", 1e12); err != nil {
 		t.Fatal(err)
 	}
+	beats(t, s, "n1", 1e12)
+	takes(t, s, "n1", 1)
+	if err := s.Cordon(t.Context(), "name of n1", true); err != nil {
+		t.Fatal(err)
+	}
 	slot := command.Slot{Owner: o.UID, Adapter: "dns", Key: "x"}
 	_, err := s.Commit(t.Context(), store.Transaction{
 		Commands: []store.CommandWrite{{Command: command.Command{Slot: slot, Object: o.Key, Intent: 1, Phase: command.Pending, Token: command.TokenOf(1, slot, 1)}}},
@@ -90,6 +95,15 @@ func TestVandalismIsRefused(t *testing.T) {
 		{"an incarnation of an epoch set back", "UPDATE lease SET incarnation = 0", "epochs never fall"},
 		{"an epoch of no incarnation", "UPDATE lease SET incarnation = 99", "epochs never fall"},
 		{"another holder at the same epoch", "UPDATE lease SET holder = 'me'", "epochs never fall"},
+		{"a shard given to another at the same epoch", "UPDATE lease SET holder = 'me' WHERE scope = 'shard/1'", "epochs never fall"},
+		{"a version of assignments again", "UPDATE division SET version = version - 1", "counts their changes"},
+		{"a version of assignments that skips", "UPDATE division SET version = version + 2", "counts their changes"},
+		{"no version of assignments", "DELETE FROM division", "must not start again"},
+		{"a second version of assignments", "INSERT INTO division (id, version) VALUES (2, 1)", "CHECK"},
+		{"a node that becomes another one", "UPDATE node SET id = 'other'", "another run is another row"},
+		{"a node that joined at another time", "UPDATE node SET joined = 1", "another run is another row"},
+		{"a cordon that changes its name", "UPDATE cordon SET name = 'other'", "INSERT it or DELETE it"},
+		{"a cordon of no name", "INSERT INTO cordon (name, since) VALUES ('', 1)", "CHECK"},
 		{"no lease row", "DELETE FROM lease", "must not start again"},
 	} {
 		err := sql(c, v.sql)

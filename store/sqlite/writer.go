@@ -25,8 +25,12 @@ type writer struct {
 	// seen is PRAGMA data_version as of the last look: it moves when another connection has committed.
 	seen   int64
 	rules  ruleBook
-	leases map[store.Scope]*store.Lease
-	heads  *heads
+	leases map[store.Scope]*tenure
+	// nodes are the runs of processes that divide the work, cordons the names of those that are to have none of it, division the version of assignments and cordons.
+	nodes    map[store.NodeID]*store.Node
+	cordons  map[string]bool
+	division uint64
+	heads    *heads
 	// suspect says that a COMMIT failed without an answer from the disk, and nothing has been committed since.
 	suspect bool
 
@@ -41,7 +45,7 @@ type job struct {
 }
 
 func newWriter(s *Store, c *conn) (*writer, error) {
-	w := &writer{store: s, c: c, heads: newHeads(), queue: group.NewQueue(s.options.GroupMax), jobs: make(chan *job)}
+	w := &writer{store: s, c: c, heads: newHeads(), nodes: map[store.NodeID]*store.Node{}, queue: group.NewQueue(s.options.GroupMax), jobs: make(chan *job)}
 	var err error
 	if w.q, err = prepareStatements(c); err != nil {
 		return nil, err

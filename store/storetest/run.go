@@ -20,11 +20,18 @@ type Capability func(*abilities)
 
 type abilities struct {
 	reopen func(t *testing.T, s store.Store) store.Store
+	other  func(t *testing.T, s store.Store) store.Store
 }
 
 // Reopening is the capability of closing a store and opening its database again.
 func Reopening(reopen func(t *testing.T, s store.Store) store.Store) Capability {
 	return func(a *abilities) { a.reopen = reopen }
+}
+
+// Sharding is the capability of dividing the work among nodes: the stores are [store.Sharded]. The function opens another handle on a store's database, as another process
+// has one; an engine that has only one handle returns the store itself.
+func Sharding(other func(t *testing.T, s store.Store) store.Store) Capability {
+	return func(a *abilities) { a.other = other }
 }
 
 // scenario is one promise of the contract.
@@ -34,6 +41,13 @@ type scenario struct {
 	run    func(*suite)
 	// reopens says that the scenario needs [Reopening].
 	reopens bool
+	// divides says that the scenario needs [Sharding].
+	divides bool
+}
+
+// within says whether an engine can do what the scenario needs.
+func (sc scenario) within(a abilities) bool {
+	return (a.reopen != nil || !sc.reopens) && (a.other != nil || !sc.divides)
 }
 
 // suite is one scenario under way.
@@ -54,10 +68,10 @@ func Run(t *testing.T, open Open, capabilities ...Capability) {
 		c(&able)
 	}
 	groups := [][]scenario{objectScenarios, removalScenarios, atomicScenarios, concurrentScenarios, commandScenarios, signalScenarios, seenScenarios,
-		timerScenarios, historyScenarios, kindHistoryScenarios, feedScenarios, leaseScenarios, ruleScenarios, lifeScenarios, modelScenarios}
+		timerScenarios, historyScenarios, kindHistoryScenarios, feedScenarios, leaseScenarios, nodeScenarios, shardScenarios, ruleScenarios, lifeScenarios, modelScenarios}
 	for _, group := range groups {
 		for _, sc := range group {
-			if sc.reopens && able.reopen == nil {
+			if !sc.within(able) {
 				continue
 			}
 			t.Run(sc.name, func(t *testing.T) {
