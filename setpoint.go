@@ -126,8 +126,9 @@ var (
 	About   = control.About
 	For     = control.For
 
-	// Workers, TurnDeadline and Backoff tune a controller.
+	// Workers, TurnDeadline, Backoff and Everywhere tune a controller.
 	Workers      = control.Workers
+	Everywhere   = control.Everywhere
 	TurnDeadline = control.TurnDeadline
 	Backoff      = control.Backoff
 

@@ -22,6 +22,8 @@ type Controller struct {
 	workers   int
 	deadline  time.Duration
 	base, cap time.Duration
+	// everywhere: it runs on every node.
+	everywhere bool
 }
 
 // ControllerOption tunes how a controller runs.
@@ -39,6 +41,12 @@ func TurnDeadline(d time.Duration) ControllerOption { return func(c *Controller)
 func Backoff(base, limit time.Duration) ControllerOption {
 	return func(c *Controller) { c.base, c.cap = base, limit }
 }
+
+// Everywhere lets a controller run on every node, for all objects, outside of what keeps two nodes from the same work: for what keeps others alive, and should not wait until a node that
+// has died is replaced. Its commits carry no fence, only the versions that every write names: where several nodes come to the same conclusion, one commits it, and the
+// others find it done. A call of such a controller may be made by several nodes, under one token, and with an epoch that is the same for all; so it has one effect where the subsystem remembers tokens, and
+// nothing but its intent orders it. On a store with one process it makes no difference.
+func Everywhere() ControllerOption { return func(c *Controller) { c.everywhere = true } }
 
 func newController(name string, def *resource.Definition, driver bool, run func(*Turn) Outcome, opts []ControllerOption) Controller {
 	c := Controller{

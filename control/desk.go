@@ -104,12 +104,12 @@ func (d *dispatcher) match(byToken map[command.Token]string) []command.Command {
 	defer snapshot.Close()
 	var lost []command.Command
 	for c := range snapshot.Expected(d.name, "") {
-		if _, ok := byToken[c.Token]; ok && d.engine.shards.mine(c.Object) {
+		if _, ok := byToken[c.Token]; ok && d.mine(c) {
 			lost = append(lost, *c)
 		}
 	}
 	for slot := range d.unitOf {
-		if c, ok := snapshot.Command(slot); ok && c.Phase.Open() && d.engine.shards.mine(c.Object) {
+		if c, ok := snapshot.Command(slot); ok && c.Phase.Open() && d.mine(c) {
 			if reason, ok := byToken[c.Token]; ok {
 				d.early[slot] = command.Loss{Key: c.Key, Token: c.Token, Reason: reason}
 			}
@@ -145,7 +145,7 @@ func (d *dispatcher) recordLosses(ctx context.Context, lost []command.Command, r
 	now := d.engine.now()
 	var about []resource.Key
 	for _, c := range lost {
-		about = append(about, c.Object)
+		about = append(about, d.about(&c)...)
 		if now.Sub(c.Changed) > repairPause {
 			c.Losses = 0
 		}

@@ -68,7 +68,7 @@ func (d *dispatcher) follow(c *command.Command, removed bool) {
 		lost = false
 	}
 	d.mu.Unlock()
-	if (open || lost) && d.engine.shards.mine(c.Object) {
+	if (open || lost) && d.mine(c) {
 		d.queue.Add(c.Unit, queue.Wake{Due: c.NotBefore, Change: true})
 	}
 }
@@ -96,7 +96,9 @@ func (d *dispatcher) deliver(ctx context.Context, unit string) queue.Verdict {
 	if c == nil {
 		return verdict
 	}
-	defer d.engine.shards.end(c.Object)
+	if !d.everywhere(c) {
+		defer d.engine.shards.end(c.Object)
+	}
 	mine := *c
 	mine.Unknown = d.begin(c)
 	result, sent := d.attempt(ctx, mine, fence)
@@ -124,6 +126,9 @@ func (d *dispatcher) take(ctx context.Context, unit string) (*command.Command, s
 		c, next := d.pick(unit)
 		if c == nil {
 			return nil, store.Fence{}, queue.Verdict{End: queue.Succeeded, Due: next}
+		}
+		if d.everywhere(c) {
+			return c, store.Fence{Scope: everywhereScope, Epoch: resource.Epoch{Incarnation: d.engine.store.Info().Incarnation}}, queue.Verdict{}
 		}
 		trusted, changed := d.engine.owner.Trusted(shardOf(c.Object))
 		if trusted && d.engine.shards.begin(c.Object) {
@@ -158,7 +163,7 @@ func (d *dispatcher) pick(unit string) (due *command.Command, next time.Time) {
 	now := d.engine.now()
 	for _, s := range slots {
 		c, ok := snapshot.Command(s)
-		if !ok || !c.Phase.Open() || c.Unit != unit || !d.engine.shards.mine(c.Object) {
+		if !ok || !c.Phase.Open() || c.Unit != unit || !d.mine(c) {
 			continue
 		}
 		if c.NotBefore.After(now) {
@@ -234,7 +239,7 @@ func (d *dispatcher) ask(ctx context.Context, call command.Call, doubtful, expir
 	if expired {
 		return command.Result{Outcome: command.OutcomeRefused, Class: command.Terminal, Message: "its deadline passed before it was done"}, true
 	}
-	if trusted, _ := d.engine.owner.Trusted(shardOf(call.Object)); !trusted {
+	if trusted, _ := d.engine.owner.Trusted(shardOf(call.Object)); !trusted && call.Scope != string(everywhereScope) {
 		return command.Result{}, false
 	}
 	return d.adapter.Do(ctx, call), true

@@ -198,6 +198,7 @@ func (e *Engine) Run(ctx context.Context) error {
 
 	e.working = observers
 	e.start(observers, calls)
+	e.gaining.Go(func() { e.enlistEverywhere(observers) })
 	var fed, owned error
 	var both sync.WaitGroup
 	feedEnded, ownerEnded := make(chan struct{}), make(chan struct{})

@@ -25,21 +25,42 @@ func (e *Engine) enlist(ctx context.Context, gained []int) {
 	for _, i := range gained {
 		in[i] = true
 	}
-	e.inherit(&in)
+	e.inherit(func(d *dispatcher, c *command.Command) bool { return in[shardOf(c.Object)] && !d.everywhere(c) })
+	e.enlistLoops(ctx, &in, func(l *loop) bool { return !l.everywhere })
+}
+
+// enlistEverywhere takes up the work of the controllers that run on every node.
+func (e *Engine) enlistEverywhere(ctx context.Context) {
+	select {
+	case <-e.ready:
+	case <-ctx.Done():
+		return
+	}
+	all := [resource.Shards]bool{}
+	for i := range all {
+		all[i] = true
+	}
+	e.inherit(func(d *dispatcher, c *command.Command) bool { return d.everywhere(c) })
+	e.enlistLoops(ctx, &all, func(l *loop) bool { return l.everywhere })
+}
+
+// enlistLoops gives each object in some shards a turn of each of some controllers.
+func (e *Engine) enlistLoops(ctx context.Context, in *[resource.Shards]bool, which func(*loop) bool) {
 	kinds := slices.Sorted(maps.Keys(e.byKind))
 	for _, kind := range kinds {
-		if !e.enlistKind(ctx, kind, e.byKind[kind], &in) {
+		loops := slices.DeleteFunc(slices.Clone(e.byKind[kind]), func(l *loop) bool { return !which(l) })
+		if len(loops) > 0 && !e.enlistKind(ctx, kind, loops, in) {
 			return
 		}
 	}
 }
 
-// inherit enters the open commands of shards. An attempt of each of them may have been begun by another process, and reached its subsystem.
-func (e *Engine) inherit(in *[resource.Shards]bool) {
+// inherit enters some open commands. An attempt of each of them may have been begun by another process, and reached its subsystem.
+func (e *Engine) inherit(which func(*dispatcher, *command.Command) bool) {
 	snapshot := e.view.Snapshot()
 	defer snapshot.Close()
 	for c := range snapshot.OpenCommands() {
-		if d := e.dispatchers[c.Adapter]; d != nil && in[shardOf(c.Object)] {
+		if d := e.dispatchers[c.Adapter]; d != nil && which(d, c) {
 			d.inherit(c)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/setpointhq/setpoint"
 	"github.com/setpointhq/setpoint/cluster"
+	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/control"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
@@ -246,6 +247,45 @@ func TestWhatNoWaitingMendsEndsTheEngine(t *testing.T) {
 		b.cancel()
 		if err := b.end(); err != nil {
 			t.Errorf("an engine that was stopped while it waited ended with %v", err)
+		}
+	})
+}
+
+// TestAControllerThatRunsEverywhere: it works while another process has the lease, and its calls say so; the others do not.
+func TestAControllerThatRunsEverywhere(t *testing.T) {
+	var calls log[command.Call]
+	config := control.Config{
+		Controllers: []setpoint.Controller{
+			notes.Driver("note", done),
+			notes.Controller("keeper", func(turn *setpoint.Turn, n *thing) setpoint.Outcome {
+				return shop.Ensure(turn, turn.NaturalKey(), &n.Spec).Outcome()
+			}, setpoint.Everywhere()),
+		},
+		Adapters: []control.AdapterConfig{{Name: "shop", Adapter: adapter(func(_ context.Context, c command.Call) command.Result {
+			calls.add(c)
+			return command.Result{Outcome: command.OutcomeDone, Body: c.Request}
+		})}},
+	}
+	runBench(t, config, func(b *bench) {
+		if _, err := b.store.Acquire(b.t.Context(), cluster.SoloScope, "another", time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		b.create(nt, "before")
+		b.run()
+		b.create(nt, "after")
+		b.advance(time.Minute)
+		for _, name := range []resource.Name{"before", "after"} {
+			o, found := b.engine.View().Get(nt.Key("default", name))
+			if !found || o.Observed != 0 || !o.Holds("keeper") {
+				t.Errorf("%s: found %t, driven to generation %d, held by %v", name, found, o.Observed, o.Finalizers)
+			}
+		}
+		got := calls.list()
+		if len(got) != 2 || got[0].Scope != "everywhere" || got[0].Epoch != (resource.Epoch{Incarnation: 1}) {
+			t.Errorf("calls %+v, want one for each, under an epoch that is the same for all", got)
+		}
+		if why := b.engine.Standby(); why == "" {
+			t.Error("it does not stand by")
 		}
 	})
 }

@@ -63,10 +63,10 @@ const turnPatience = 2
 
 // turn runs the controller for one key until its transaction is committed or nothing is to be committed.
 func (l *loop) turn(ctx context.Context, j job) queue.Verdict {
-	if !l.engine.shards.begin(j.key) {
+	if !l.begin(j.key) {
 		return queue.Verdict{End: queue.Succeeded} // another node's
 	}
-	defer l.engine.shards.end(j.key)
+	defer l.end(j.key)
 	begun := time.Now()
 	patience := l.engine.patience(0, turnPatience)
 	for conflicts := 0; conflicts < conflictLimit; {
@@ -238,7 +238,11 @@ func (l *loop) write(ctx context.Context, tx store.Transaction) error {
 	if empty(&tx) {
 		return nil
 	}
-	receipt, err := l.engine.commit(ctx, tx, tx.Writer.Object)
+	about := []resource.Key{tx.Writer.Object}
+	if l.everywhere {
+		about = nil
+	}
+	receipt, err := l.engine.commit(ctx, tx, about...)
 	if err != nil {
 		return err
 	}

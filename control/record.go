@@ -64,7 +64,7 @@ func (d *dispatcher) record(ctx context.Context, c command.Command, event *store
 		if event != nil {
 			tx.Events = []store.Event{*event}
 		}
-		receipt, err := d.engine.commit(ctx, tx, c.Object)
+		receipt, err := d.engine.commit(ctx, tx, d.about(&c)...)
 		switch {
 		case err == nil:
 			return d.engine.view.WaitFor(ctx, receipt.Revision)

@@ -110,7 +110,7 @@ type wakes struct {
 }
 
 func (w *wakes) add(l *loop, key resource.Key) {
-	if !l.engine.shards.mine(key) {
+	if !l.mine(key) {
 		return
 	}
 	for i := range w.loops {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 )
@@ -132,6 +133,40 @@ func (s *shards) gained(ctx context.Context, before uint64) (uint64, bool) {
 		}
 	}
 }
+
+// mine reports whether a controller works on an object here.
+func (l *loop) mine(key resource.Key) bool { return l.everywhere || l.engine.shards.mine(key) }
+
+// begin counts a turn as under way, unless the object is another node's. Who gets true calls end.
+func (l *loop) begin(key resource.Key) bool { return l.everywhere || l.engine.shards.begin(key) }
+
+func (l *loop) end(key resource.Key) {
+	if !l.everywhere {
+		l.engine.shards.end(key)
+	}
+}
+
+// everywhere reports whether a command is of a controller that runs on every node.
+func (d *dispatcher) everywhere(c *command.Command) bool {
+	l := d.engine.loops[c.Controller]
+	return l != nil && l.everywhere
+}
+
+// mine reports whether a command is delivered from here.
+func (d *dispatcher) mine(c *command.Command) bool {
+	return d.everywhere(c) || d.engine.shards.mine(c.Object)
+}
+
+// about is what a commit about a command has to be fenced for.
+func (d *dispatcher) about(c *command.Command) []resource.Key {
+	if d.everywhere(c) {
+		return nil
+	}
+	return []resource.Key{c.Object}
+}
+
+// everywhereScope is that of the calls of controllers that run on every node. Its epoch is the same for all of them.
+const everywhereScope store.Scope = "everywhere"
 
 // work is an [Engine] as its owner sees it.
 type work struct{ e *Engine }
