@@ -139,6 +139,17 @@ func (p *Plane) Ready() error { return p.engine.Working() }
 // Standby says why this process does no work though it could, "" when it does: others do it. One that stands by has loaded what exists, serves requests and takes over when it is needed.
 func (p *Plane) Standby() string { return p.engine.Standby() }
 
+// charge is the shard whose owner does what is done once for all processes that share a store.
+const charge = 0
+
+// InCharge reports whether this process is the one, of all that share its store, that does what is to be done once: telling people, for instance; and otherwise what is closed when that may have
+// changed. For a moment two processes may believe that they are the one.
+func (p *Plane) InCharge() (now bool, changed <-chan struct{}) {
+	_, changed = p.owner.Trusted(charge)
+	_, now = p.owner.Fence(charge)
+	return now, changed
+}
+
 // Member is this process as a node of a cluster, nil when its store is not shared.
 func (p *Plane) Member() *cluster.Member { return p.member }
 

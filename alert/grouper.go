@@ -157,6 +157,13 @@ func (g *Grouper) Changes(now time.Time) []Change {
 	return changes
 }
 
+// Renew makes every group that somebody is in worth telling again, as if it had never been told.
+func (g *Grouper) Renew() {
+	for _, group := range g.groups {
+		group.told, group.toldAt = nil, time.Time{}
+	}
+}
+
 // group finds or makes the group of a key, or the one for all that have no place.
 func (g *Grouper) group(k Key) *group {
 	spare := Key{Cause: TooManyGroups}

@@ -20,17 +20,22 @@ type Options struct {
 	Every time.Duration
 	// Senders are told every change. They belong to the notifier, which runs them.
 	Senders []*Sender
-	Logger  *slog.Logger
+	// Silent reports whether somebody else tells: the same notifier of another process, which sees the same. It is asked before anything is told. When it is over, all that is so is told again: nobody
+	// here knows what the other had told. Default: never.
+	Silent func() bool
+	Logger *slog.Logger
 }
 
 // Notifier groups what it is told, and has its senders tell it. Its methods never wait for a receiver, and may be called by many goroutines.
 type Notifier struct {
 	every   time.Duration
 	senders []*Sender
+	silent  func() bool
 	log     *slog.Logger
 
 	mu      sync.Mutex
 	grouper *Grouper
+	quiet   bool // somebody else told, when it was last looked
 }
 
 // New makes a notifier that is told and asked at once, and tells others when it is run.
@@ -38,10 +43,13 @@ func New(o Options) *Notifier {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Silent == nil {
+		o.Silent = func() bool { return false }
+	}
 	if o.Every <= 0 {
 		o.Every = 5 * time.Second
 	}
-	return &Notifier{every: o.Every, senders: o.Senders, log: o.Logger, grouper: NewGrouper(o.Rules)}
+	return &Notifier{every: o.Every, senders: o.Senders, silent: o.Silent, log: o.Logger, grouper: NewGrouper(o.Rules)}
 }
 
 // Set is [Grouper.Set].
@@ -133,9 +141,17 @@ func (n *Notifier) Run(ctx context.Context) error {
 
 // tell passes on what has become worth telling.
 func (n *Notifier) tell() {
+	silent := n.silent()
 	n.mu.Lock()
+	if n.quiet && !silent {
+		n.grouper.Renew()
+	}
+	n.quiet = silent
 	changes := n.grouper.Changes(time.Now())
 	n.mu.Unlock()
+	if silent {
+		return
+	}
 	for _, c := range changes {
 		for _, s := range n.senders {
 			if err := s.Put(c); err != nil {

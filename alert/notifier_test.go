@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,6 +48,32 @@ func TestAThousandObjectsAreOneNoticeAtEveryReceiver(t *testing.T) {
 		if ended == 0 {
 			t.Error("the Alertmanager was not told that it cleared")
 		}
+		wantEnd(t, end, nil)
+	})
+}
+
+// TestOneOfTwoTells: the other sees the same, says nothing, and tells all that is so when the first is gone.
+func TestOneOfTwoTells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var silent atomic.Bool
+		silent.Store(true)
+		chat := &receiver{}
+		n := alert.New(alert.Options{Senders: []*alert.Sender{webhook(t, chat, nil)}, Silent: silent.Load})
+		end := run(n)
+		fill(t, n.Set, 0, 3)
+		time.Sleep(time.Hour)
+		wantEvents(t, chat)
+		silent.Store(false)
+		time.Sleep(time.Minute)
+		wantEvents(t, chat, "raised NoAddress 3")
+		silent.Store(true)
+		n.Forget(device(0))
+		n.Forget(device(1))
+		time.Sleep(time.Hour)
+		wantEvents(t, chat, "raised NoAddress 3")
+		silent.Store(false)
+		time.Sleep(time.Minute)
+		wantEvents(t, chat, "raised NoAddress 3", "changed NoAddress 1")
 		wantEnd(t, end, nil)
 	})
 }

@@ -30,7 +30,7 @@ type Plane interface {
 // Watch observes every object of a plane once its view is loaded, and then every change, until ctx ends. It reads memory and the feed: the database is asked nothing. When the
 // feed has gone on without it, it looks at everything again. It returns nil when ctx ends, and an error that wraps [store.ErrClosed] when the store was closed.
 //
-// As a plane loads its view when it has the lease, the processes that wait for the lease stay silent.
+// Of several processes on one database each watches, and one tells: see [Options.Silent].
 func (n *Notifier) Watch(ctx context.Context, p Plane) error {
 	select {
 	case <-p.View().Loaded():

@@ -25,8 +25,8 @@ type Alerts struct {
 }
 
 // notifier makes the notifier. Its errors are [alert.ErrOptions].
-func (a Alerts) notifier(log *slog.Logger) (*alert.Notifier, error) {
-	o := alert.Options{Rules: a.Rules, Every: a.Every, Logger: log}
+func (a Alerts) notifier(log *slog.Logger, silent func() bool) (*alert.Notifier, error) {
+	o := alert.Options{Rules: a.Rules, Every: a.Every, Logger: log, Silent: silent}
 	delivery := alert.Delivery{Logger: log}
 	for _, url := range a.Alertmanagers {
 		s, err := alert.NewAlertmanager(alert.AlertmanagerOptions{Delivery: delivery, URL: url, Plane: a.Plane})
@@ -45,8 +45,7 @@ func (a Alerts) notifier(log *slog.Logger) (*alert.Notifier, error) {
 	return alert.New(o), nil
 }
 
-// raise watches a plane and tells of it until ctx ends. A view is loaded when the lease is held, so that of many processes on one database only that which works
-// tells. What could not be delivered in time is not a failure of the server: the next one tells what is still so.
+// raise watches a plane and tells of it until ctx ends. Of many processes on one database the one that is in charge tells. What could not be delivered in time is not a failure of the server: the next one tells what is still so.
 func raise(ctx context.Context, n *alert.Notifier, plane *setpoint.Plane, log *slog.Logger) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()

@@ -58,9 +58,27 @@ type clerk struct {
 	log   *slog.Logger
 }
 
+// await returns true when this process is the one that judges: another one that judged beside it would refuse what this one has just written. It is false when ctx ends before.
+func (c *clerk) await(ctx context.Context) bool {
+	for {
+		now, changed := c.plane.InCharge()
+		if now {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
 // run looks once, and then whenever something may have arrived.
 func (c *clerk) run(ctx context.Context) {
 	for attempt := 0; ctx.Err() == nil; {
+		if !c.await(ctx) {
+			return
+		}
 		err := c.look(ctx)
 		if err == nil {
 			attempt = 0

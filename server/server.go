@@ -64,7 +64,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	notifier, err := o.Alerts.notifier(o.Logger)
+	var plane *setpoint.Plane
+	notifier, err := o.Alerts.notifier(o.Logger, func() bool { now, _ := plane.InCharge(); return !now })
 	if err != nil {
 		return err
 	}
@@ -77,7 +78,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("listen for requests: %w", err)
 	}
-	plane, err := setpoint.New(ctx, setpoint.Config{
+	plane, err = setpoint.New(ctx, setpoint.Config{
 		Store: st, Kinds: o.Kinds, Controllers: o.Controllers, Adapters: o.Adapters, Logger: o.Logger, Meter: metrics, Grace: o.Grace,
 		Version: o.Version, Address: "http://" + listener.Addr().String(),
 	})

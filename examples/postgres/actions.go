@@ -1,8 +1,8 @@
 package postgres
 
 import (
+	"cmp"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/setpointhq/setpoint"
@@ -25,6 +25,7 @@ const (
 	restartFor   = 2 * time.Minute
 	followFor    = 10 * time.Minute
 	followWithin = 15 * time.Minute
+	switchWithin = 30 * time.Second
 	tellAfter    = time.Minute
 )
 
@@ -44,15 +45,13 @@ func about[T any](r *run) (v T) {
 }
 
 // promote lets another server be written to, in an order in which there are never two: first nobody can write, then the best of the servers that may have what was
-// acknowledged leads. Every acknowledged commit is on the primary and on one of those that follow it; so all of them are asked how far their logs go, and the one that is ahead
-// has everything. If one cannot be asked, the promotion fails, and the former primary is let go on.
+// acknowledged leads. Every acknowledged commit is on the primary and on one of the other members (see members.go); so all of them are asked how far their logs go, and the
+// one that is ahead has everything. If one cannot be asked, the promotion fails, and the former primary is let go on. Who the members are does not change meanwhile: the
+// compare rests, and no step changes it, whatever becomes of the specification.
 var promote = action{Steps: []step{
 	setpoint.Set("cut", func(r *run) { fleetIn(r).point("") }),
 	setpoint.Wait("isCut", func(r *run) bool { return fleetIn(r).pointed("") }).Within(cutWithin),
-	setpoint.Call("fence", operations, func(r *run) *host.Operation {
-		f := fleetIn(r)
-		return &host.Operation{Server: f.host(f.primary), Do: host.Fence}
-	}).Key(func(r *run) string { f := fleetIn(r); return f.host(f.primary) + "/fence" }).Undo(unfence).Retry(setpoint.Retry{Tell: tellAfter}),
+	fence(),
 	setpoint.Ask("inspect", func(r *run) (keys []setpoint.Key) {
 		f := fleetIn(r)
 		for _, p := range f.others(f.primary) {
@@ -67,20 +66,55 @@ var promote = action{Steps: []step{
 		s, ok := fleetIn(r).server(r.Object.Status.Candidate)
 		return ok && s.Spec.Leads && s.Observed == s.Generation && s.Ready()
 	}).Within(cutWithin),
-	setpoint.Call("promote", operations, func(r *run) *host.Operation {
-		return &host.Operation{Server: fleetIn(r).host(r.Object.Status.Candidate), Do: host.Promote}
-	}).Retry(setpoint.Retry{Tell: tellAfter}),
+	on("promote", host.Promote, func(r *run) string { return r.Object.Status.Candidate }).Retry(setpoint.Retry{Tell: tellAfter}),
 	setpoint.Set("switch", func(r *run) {
 		d := &r.Object.Status
+		var leads host.Result
+		if r.Result("promote", &leads) {
+			d.Timeline = leads.Timeline
+		}
 		d.Primary, d.Candidate = d.Candidate, ""
+		d.Switched = r.Turn().Now()
 		f := fleetIn(r)
 		for _, p := range f.others(f.primary) {
 			f.declare(p, f.primary)
 		}
 		f.point(f.address(f.primary))
 	}),
-	setpoint.Wait("isSwitched", func(r *run) bool { f := fleetIn(r); return f.pointed(f.address(f.primary)) }),
+	isSwitched(),
 }}
+
+// on is a step that does something to a part. Its place in the order of what is done to that server is that of all others.
+func on(step string, verb host.Verb, part func(*run) string) control.CallStep[DatabaseSpec, DatabaseStatus, host.Operation, host.Result] {
+	return setpoint.Call(step, operations, func(r *run) *host.Operation {
+		return &host.Operation{Server: fleetIn(r).host(part(r)), Do: verb}
+	}).Key(func(r *run) string { return operation(fleetIn(r).host(part(r)), string(verb)) })
+}
+
+// fence is the step that ends the writing. It overtakes whatever else is being done to the primary.
+func fence() step {
+	return setpoint.Call("fence", fences, func(r *run) *host.Operation {
+		f := fleetIn(r)
+		return &host.Operation{Server: f.host(f.primary), Do: host.Fence}
+	}).Key(func(r *run) string { f := fleetIn(r); return operation(f.host(f.primary), string(host.Fence)) }).Undo(unfence).Retry(setpoint.Retry{Tell: tellAfter})
+}
+
+// isSwitched waits until the address leads to the new primary, for a while. It does not fail: the new primary leads, so there is nothing to go back to, and to hold up the
+// end would keep the former primary from following. The address is held to where it should lead by the compare, which comes with the end; until it leads there, the database is
+// not ready, and the endpoint says why.
+func isSwitched() step {
+	return setpoint.Wait("isSwitched", func(r *run) bool {
+		f := fleetIn(r)
+		if f.pointed(f.address(f.primary)) {
+			return true
+		}
+		late := r.Turn().Now().Sub(r.Object.Status.Switched) >= switchWithin
+		if late {
+			r.Turn().Event("AddressBehind", "%s leads, and after %s the address does not lead to it", f.primary, switchWithin)
+		}
+		return late
+	}).Every(switchWithin)
+}
 
 // unfence lets the former primary go on, unless another server may lead by now.
 func unfence(r *run) *host.Operation {
@@ -89,15 +123,16 @@ func unfence(r *run) *host.Operation {
 		return nil // all servers go
 	}
 	if r.Began("promote") {
-		r.Refuse("%s may lead already; look at both servers, then raise Retry or Abandon", r.Object.Status.Candidate)
+		r.Refuse("%s may lead already; look at both servers, then raise Retry or Abandon", cmp.Or(r.Object.Status.Candidate, r.Object.Status.Primary))
 		return nil
 	}
 	return &host.Operation{Server: f.host(f.primary), Do: host.Unfence}
 }
 
-// choose names the server whose log goes furthest; among equals the one that was asked for.
+// choose names the server whose log goes furthest; among equals the one that was asked for. One whose log is not in the timeline of the primary's is passed over: a
+// later one says that it has led by itself, and an earlier one that it has received nothing since the primary leads.
 func choose(r *run) {
-	f := fleetIn(r)
+	f, line := fleetIn(r), r.Object.Status.Timeline
 	want := about[struct {
 		To string `json:"to"`
 	}](r).To
@@ -105,6 +140,11 @@ func choose(r *run) {
 	for _, p := range f.others(f.primary) {
 		s, ok := f.server(p)
 		if !ok {
+			r.Refuse("%s is gone, and nobody knows what it had", p)
+			return
+		}
+		if line != 0 && s.Status.Timeline != line {
+			r.Turn().Event("CandidateElsewhere", "the log of %s is in timeline %d, and that of the primary in %d", p, s.Status.Timeline, line)
 			continue
 		}
 		if best == nil || ahead(s, best) || !ahead(best, s) && string(s.Name) == want {
@@ -113,7 +153,7 @@ func choose(r *run) {
 	}
 	switch {
 	case best == nil:
-		r.Refuse("there is no server to promote")
+		r.Refuse("there is no server to promote in timeline %d, which is the primary's", line)
 	case want != "" && string(best.Name) != want:
 		r.Turn().Event("CandidateBehind", "%s was asked for, and %s has more", want, best.Name)
 	}
@@ -128,87 +168,6 @@ func ahead(a, b *Server) bool {
 	y, other := host.Position(b.Status.LSN)
 	return err == nil && (other != nil || x > y)
 }
-
-// which is the payload of signals about one server.
-type which struct {
-	Server string `json:"server"`
-}
-
-// subject is the part that the signals of an action are about.
-func subject(r *run, fits func(fleet, string) bool) string {
-	f, want := fleetIn(r), about[which](r).Server
-	for _, p := range f.parts {
-		if p != f.primary && fits(f, p) && (want == "" || want == p || want == string(f.key(p).Name)) {
-			return p
-		}
-	}
-	r.Refuse("there is no such replica: %q", want)
-	return ""
-}
-
-func detached(f fleet, p string) bool  { return slices.Contains(f.d.Status.Detached, p) }
-func following(f fleet, p string) bool { return !detached(f, p) }
-
-// unfollow lets a replica stand alone. First nobody waits for it any more, then one commit is waited for: what was acknowledged because this server had it is
-// then on another one too.
-var unfollow = action{Steps: []step{
-	setpoint.Set("exclude", func(r *run) {
-		if p := subject(r, following); p != "" {
-			r.Object.Status.Candidate = p
-			r.Object.Status.Detached = append(r.Object.Status.Detached, p)
-			f := fleetIn(r)
-			f.declare(f.primary, f.primary)
-		}
-	}).Undo(readmit),
-	setpoint.Wait("isExcluded", settled).Within(cutWithin),
-	setpoint.Call("barrier", operations, func(r *run) *host.Operation {
-		f := fleetIn(r)
-		return &host.Operation{Server: f.host(f.primary), Do: host.Barrier}
-	}).Retry(setpoint.Retry{For: restartFor}),
-	// It is told not to follow before it stops: whatever becomes of the next step, to follow again is then an action.
-	setpoint.Set("release", func(r *run) { f := fleetIn(r); f.declare(r.Object.Status.Candidate, f.primary) }),
-	setpoint.Wait("isReleased", func(r *run) bool {
-		s, ok := fleetIn(r).server(r.Object.Status.Candidate)
-		return ok && s.Ready() && s.Spec.Upstream == "" && s.Status.Following == ""
-	}).Within(cutWithin),
-	setpoint.Call("unfollow", operations, func(r *run) *host.Operation {
-		return &host.Operation{Server: fleetIn(r).host(r.Object.Status.Candidate), Do: host.Unfollow}
-	}).Retry(setpoint.Retry{For: restartFor}),
-	setpoint.Set("forget", func(r *run) { r.Object.Status.Candidate = "" }),
-}}
-
-// readmit takes back a replica that could not leave. If it left all the same, it is made to follow again.
-func readmit(r *run) {
-	p := r.Object.Status.Candidate
-	r.Object.Status.Detached = slices.DeleteFunc(slices.Clone(r.Object.Status.Detached), func(x string) bool { return x == p })
-	r.Object.Status.Candidate = ""
-}
-
-// settled reports whether the primary waits for those whom its specification names.
-func settled(r *run) bool {
-	f := fleetIn(r)
-	s, ok := f.server(f.primary)
-	return ok && s.Ready()
-}
-
-// follow takes a replica back.
-var follow = action{Steps: []step{
-	setpoint.Set("include", func(r *run) {
-		p := subject(r, detached)
-		if p == "" {
-			return
-		}
-		r.Object.Status.Candidate = p
-		r.Object.Status.Detached = slices.DeleteFunc(slices.Clone(r.Object.Status.Detached), func(x string) bool { return x == p })
-		f := fleetIn(r)
-		f.declare(p, f.primary)
-	}),
-	setpoint.Wait("isFollowing", func(r *run) bool {
-		s, ok := fleetIn(r).server(r.Object.Status.Candidate)
-		return ok && s.Ready() && s.Status.Following == s.Spec.Upstream
-	}).Within(followWithin),
-	setpoint.Set("forget", func(r *run) { r.Object.Status.Candidate = "" }),
-}}
 
 func all(*Server) bool       { return true }
 func pending(s *Server) bool { return len(s.Status.PendingRestart) > 0 }
@@ -261,16 +220,17 @@ var restore = action{Steps: []step{
 	}).Within(followWithin),
 	setpoint.Set("cut", func(r *run) { fleetIn(r).point("") }),
 	setpoint.Wait("isCut", func(r *run) bool { return fleetIn(r).pointed("") }).Within(cutWithin),
-	setpoint.Call("fence", operations, func(r *run) *host.Operation {
-		f := fleetIn(r)
-		return &host.Operation{Server: f.host(f.primary), Do: host.Fence}
-	}).Key(func(r *run) string { f := fleetIn(r); return f.host(f.primary) + "/fence" }).Undo(unfence).Retry(setpoint.Retry{Tell: tellAfter}),
+	fence(),
 	setpoint.Set("switch", func(r *run) {
 		d := &r.Object.Status
 		d.Line, d.Primary, d.Candidate, d.Detached = d.Line+1, d.Candidate, "", nil
+		d.Members, d.Switched = []string{d.Primary}, r.Turn().Now() // what came after the backup is given up, wherever it is
 		f := fleetIn(r)
+		if s, ok := f.server(f.primary); ok {
+			d.Timeline = s.Status.Timeline
+		}
 		f.declare(f.primary, f.primary)
 		f.point(f.address(f.primary))
 	}),
-	setpoint.Wait("isSwitched", func(r *run) bool { f := fleetIn(r); return f.pointed(f.address(f.primary)) }),
+	isSwitched(),
 }}

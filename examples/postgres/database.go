@@ -13,7 +13,8 @@ func databaseDecider() setpoint.Decider[DatabaseSpec, DatabaseStatus] {
 	return setpoint.Decider[DatabaseSpec, DatabaseStatus]{
 		Compare: compareDatabase,
 		Guards: map[setpoint.GuardName]func(*setpoint.Turn, *Database) bool{
-			"followed": func(t *setpoint.Turn, d *Database) bool { return len(fleetOf(t, d).attached()) > 1 },
+			"followed":  func(t *setpoint.Turn, d *Database) bool { f := fleetOf(t, d); return len(f.others(f.primary)) > 0 },
+			"recovered": recovered,
 		},
 		Actions: map[setpoint.ActionName]setpoint.Action[DatabaseSpec, DatabaseStatus]{
 			"Promote": promote, "Unfollow": unfollow, "Follow": follow, "Restart": restart(all), "Apply": restart(pending), "Restore": restore,
@@ -28,6 +29,8 @@ type fleet struct {
 	// parts are the names of the servers that there should be, in order; primary is the one that is written to.
 	parts   []string
 	primary string
+	// leaving are members whom nobody is to wait for any more.
+	leaving []string
 }
 
 func fleetOf(t *setpoint.Turn, d *Database) fleet {
@@ -66,14 +69,9 @@ func (f fleet) address(part string) string {
 	return ""
 }
 
-// attached are the parts that belong together: the primary, and those that have not been told to leave it.
+// attached are the parts that are to be together: the primary, and those that have not been told to leave it.
 func (f fleet) attached() []string {
 	return slices.DeleteFunc(slices.Clone(f.parts), func(p string) bool { return p != f.primary && slices.Contains(f.d.Status.Detached, p) })
-}
-
-// others are the attached parts except one.
-func (f fleet) others(part string) []string {
-	return slices.DeleteFunc(f.attached(), func(p string) bool { return p == part })
 }
 
 // declare asks for a part as it should be when a given one leads.
@@ -85,7 +83,7 @@ func (f fleet) declare(part, leader string) *Server {
 	switch {
 	case part == leader:
 		spec.Leads = true
-		for _, p := range f.others(part) {
+		for _, p := range f.waited(part) {
 			spec.Standbys = append(spec.Standbys, f.host(p))
 		}
 	case !slices.Contains(f.d.Status.Detached, part):
@@ -110,7 +108,10 @@ func compareDatabase(t *setpoint.Turn, d *Database) setpoint.Outcome {
 	f := fleetOf(t, d)
 	d.Status.Line = max(1, d.Status.Line)
 	d.Status.Detached = slices.DeleteFunc(d.Status.Detached, func(p string) bool { return !slices.Contains(f.parts, p) })
+	f.join()
+	f.leaving = f.dispensable()
 	primary := f.declare(f.primary, f.primary)
+	waiting, gone := f.letGo(primary)
 	d.Status.Following = 0
 	for _, part := range f.parts {
 		switch {
@@ -127,12 +128,18 @@ func compareDatabase(t *setpoint.Turn, d *Database) setpoint.Outcome {
 	if address := primary.Status.Address; address != "" {
 		endpoint := f.point(address)
 		d.Status.Address = endpoint.Status.Address
+		if d.Status.Primary == "" {
+			d.Status.Timeline = primary.Status.Timeline
+		}
 		d.Status.Primary = f.primary
 	} else {
 		Endpoints.Hold(t, "rw")
 	}
 	next := declareBackups(t, d)
 	outcome := t.Rollup()
+	if !gone {
+		outcome = waiting
+	}
 	moveDatabase(t, d, primary)
 	return outcome.Again(next, "NextBackup")
 }
@@ -142,7 +149,8 @@ func moveDatabase(t *setpoint.Turn, d *Database, primary *Server) {
 	switch s := primary.State; {
 	case d.Deleting():
 	case d.State == Provisioning:
-		if s == Available && d.Status.Address != "" && d.Status.Following == len(fleetOf(t, d).attached())-1 {
+		f := fleetOf(t, d)
+		if s == Available && primary.Ready() && d.Status.Address != "" && d.Status.Following == len(f.attached())-1 && d.Status.Following == len(f.waited(f.primary)) {
 			t.Transition(Available, "Provisioned")
 		}
 	case s == Available:
@@ -152,6 +160,16 @@ func moveDatabase(t *setpoint.Turn, d *Database, primary *Server) {
 	case s == Unavailable && d.State != Unavailable:
 		t.Transition(Unavailable, "PrimarySilent")
 	}
+}
+
+// recovered reports whether nobody but the clock has asked for another server to lead.
+func recovered(t *setpoint.Turn, _ *Database) bool {
+	for _, s := range t.Signals() {
+		if s.Name == NeedsPromote && s.By != "engine" {
+			return false
+		}
+	}
+	return true
 }
 
 // declareBackups declares the backups that are due by the plan, and says when the next one is.

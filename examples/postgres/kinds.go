@@ -42,6 +42,12 @@ type DatabaseStatus struct {
 	Line int `json:"line,omitempty"`
 	// Detached are servers that have been told not to follow.
 	Detached []string `json:"detached,omitempty"`
+	// Members are the parts among which every acknowledged commit is found: the primary, and whoever its commits have waited for. A promotion asks all of them.
+	Members []string `json:"members,omitempty"`
+	// Timeline is that of the primary's log, which its first server, a restoration and each promotion say.
+	Timeline uint32 `json:"timeline,omitempty"`
+	// Switched is when the address was told last to lead to another server.
+	Switched time.Time `json:"switched,omitzero"`
 	// Following counts the servers that follow the primary.
 	Following int `json:"following"`
 }

@@ -10,7 +10,9 @@ import (
 
 var (
 	endpoints = setpoint.Endpoint[endpoint.Request, endpoint.Result]{Adapter: "endpoints"}
-	backups   = setpoint.Endpoint[host.BackupRequest, host.Result]{Adapter: "hosts"}
+	// credentials are independent of what a server does: they need not wait for it.
+	credentials = setpoint.Endpoint[host.Operation, host.Result]{Adapter: "hosts"}
+	backups     = setpoint.Endpoint[host.BackupRequest, host.Result]{Adapter: "hosts"}
 )
 
 // Controllers are the drivers of the kinds. Secrets is where passwords come from.
@@ -43,7 +45,7 @@ func driveCredential(t *setpoint.Turn, c *Credential, s Secrets) setpoint.Outcom
 	}
 	f := fleetOf(t, d)
 	password := s.password(c)
-	set := operations.Ensure(t, t.NaturalKey(), &host.Operation{
+	set := credentials.Ensure(t, t.NaturalKey(), &host.Operation{
 		Server: f.host(f.primary), Do: host.Credential, User: c.Spec.User, Password: &password, Database: c.Spec.User,
 	})
 	if set.Done() && !c.Deleting() {

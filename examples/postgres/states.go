@@ -39,6 +39,7 @@ const (
 const (
 	Missed       setpoint.SignalName = "Missed"
 	Seen         setpoint.SignalName = "Seen"
+	Adrift       setpoint.SignalName = "Adrift"
 	Silent       setpoint.SignalName = "Silent"
 	NeedsRepair  setpoint.SignalName = "NeedsRepair"
 	NeedsInspect setpoint.SignalName = "NeedsInspect"
@@ -86,6 +87,7 @@ var databaseTable = setpoint.Decisions{
 		{When: setpoint.All(NeedsRestore, NeedsUnfollow), Forbid: "a restoration makes all servers anew"},
 
 		{In: setpoint.In(Provisioned), When: setpoint.All(NeedsRestore), Priority: 60, Do: "Restore"},
+		{In: setpoint.In(Available), When: setpoint.All(NeedsPromote), Guard: "recovered", Priority: 55, Ignore: "it was asked for by the clock, and the primary answers again"},
 		{In: setpoint.In(Provisioned), When: setpoint.All(NeedsPromote), Guard: "followed", Priority: 50, Do: "Promote"},
 		{In: setpoint.In(Provisioned), When: setpoint.All(NeedsPromote), Priority: 50, Do: "Restart"},
 		{In: setpoint.In(Available), When: setpoint.All(NeedsUnfollow), Priority: 40, Do: "Unfollow"},
@@ -125,6 +127,7 @@ var serverTable = setpoint.Decisions{
 	Signals: []setpoint.Signal{
 		{Name: Missed, About: "it has not checked in"},
 		{Name: Seen, About: "it checks in again"},
+		{Name: Adrift, About: "it answers, and receives from nobody"},
 		{Name: Silent, About: "it has not checked in for long"},
 		{Name: NeedsRepair, About: "it does not come back by itself"},
 		{Name: NeedsInspect, About: "say how far its log goes"},
@@ -143,7 +146,7 @@ var serverTable = setpoint.Decisions{
 	Moved: setpoint.In(Available),
 }
 
-// serverRows writes the rows about check-ins out: of a Missed and a Seen that both stand, the later one counts.
+// serverRows writes the rows about check-ins out: of a Missed and a Seen that both stand, the later one counts, and so with an Adrift and a Seen.
 func serverRows() []setpoint.Row {
 	rows := []setpoint.Row{
 		{In: setpoint.In(Provisioned), When: setpoint.All(NeedsInspect), Priority: 90, Do: "Inspect"},
@@ -166,7 +169,14 @@ func serverRows() []setpoint.Row {
 		{In: setpoint.In(Uncertain, Unavailable), When: setpoint.All(Missed, Seen), Guard: "silent", Priority: 20, Ignore: "it was there for a moment"},
 		{In: setpoint.In(Uncertain, Unavailable), When: setpoint.All(Missed, Seen), Priority: 20, Do: "Trust"},
 	}
-	for _, s := range []setpoint.SignalName{Missed, Seen, Silent, NeedsRepair, NeedsInspect, NeedsRestart, NeedsFollow} {
+	rows = append(rows,
+		setpoint.Row{In: setpoint.In(Provisioned), When: setpoint.All(NeedsFollow, Adrift), Guard: "follows", Priority: 50, Do: "Follow"},
+		setpoint.Row{In: setpoint.In(Available), When: setpoint.All(Adrift, Seen), Guard: "afloat", Priority: 27, Ignore: "it receives again"},
+		setpoint.Row{In: setpoint.In(Available), When: setpoint.All(Adrift), Guard: "joinable", Priority: 15, Do: "Follow"},
+		setpoint.Row{In: setpoint.In(Provisioned), When: setpoint.All(Adrift), Guard: "follows", Priority: 2, Defer: "it cannot follow now, or nobody is there to follow"},
+		setpoint.Row{In: setpoint.In(Provisioned), When: setpoint.All(Adrift), Priority: 1, Ignore: "it is not to follow"},
+	)
+	for _, s := range []setpoint.SignalName{Missed, Seen, Adrift, Silent, NeedsRepair, NeedsInspect, NeedsRestart, NeedsFollow} {
 		rows = append(rows, setpoint.Row{In: setpoint.In(Provisioning), When: setpoint.All(s), Defer: "it is not there yet"})
 	}
 	return rows

@@ -126,6 +126,7 @@ func Stop(ctx context.Context, root string) error {
 func Adapters(at map[string]string, log *slog.Logger) []setpoint.Adapter {
 	hosts := host.NewAdapter(host.AdapterOptions{
 		Client: subsystem.ClientOptions{URL: "http://" + at["postgres-host"], Log: log}, Object: object, Log: log,
+		Adrift: postgres.Adrift,
 		Unsure: true, // what has happened while this process did not run is said once it is known
 	})
 	proxies := subsystem.NewClient(subsystem.ClientOptions{URL: "http://" + at["postgres-endpoint"], Log: log})

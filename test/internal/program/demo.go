@@ -177,33 +177,10 @@ func (d *Demo) Command(arguments ...string) string {
 	return Run(d.t, path, append([]string{"--server", d.Read("server")}, arguments...)...)
 }
 
-// stall is how long [Demo.Await] waits without any progress. It bounds a test that would otherwise hang.
-const stall = 60 * time.Second
-
-// Await polls until look reports done. When what look sees has not changed for a long time, it fails the test, with what is known of whatever is not at rest.
+// Await is [Await] for what the demo does.
 func (d *Demo) Await(what string, look func() (seen string, done bool)) {
 	d.t.Helper()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	limit := time.NewTimer(stall)
-	defer limit.Stop()
-	for last := ""; ; {
-		seen, done := look()
-		if done {
-			return
-		}
-		if seen != last {
-			last = seen
-			limit.Reset(stall)
-		}
-		select {
-		case <-ticker.C:
-		case <-limit.C:
-			d.t.Fatalf("no progress for %v towards: %s\nnow: %s\n%s", stall, what, seen, d.diagnosis())
-		case <-d.t.Context().Done():
-			d.t.Fatalf("the test was ended before: %s", what)
-		}
-	}
+	Await(d.t, what, look, d.diagnosis)
 }
 
 func (d *Demo) diagnosis() string {

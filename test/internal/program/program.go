@@ -20,11 +20,14 @@ var path string
 func Path() string { return path }
 
 // Main builds the program, runs the tests, and fails when they leave goroutines behind. It does not return.
-func Main(m *testing.M) {
+func Main(m *testing.M) { MainOf(m, "github.com/setpointhq/setpoint/cmd/setpoint") }
+
+// MainOf is Main for tests of another program, which a package names.
+func MainOf(m *testing.M, program string) {
 	folder, err := os.MkdirTemp("", "setpoint-test-")
 	if err == nil {
-		path = filepath.Join(folder, "setpoint")
-		err = build()
+		path = filepath.Join(folder, filepath.Base(program))
+		err = Build(program, path)
 	}
 	code := 1
 	if err == nil {
@@ -43,12 +46,13 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-func build() error {
-	arguments := []string{"build", "-o", path}
+// Build makes a file of a program, as the test itself is built; further arguments are for "go build".
+func Build(program, file string, arguments ...string) error {
+	arguments = append([]string{"build", "-o", file}, arguments...)
 	if race {
 		arguments = append(arguments, "-race")
 	}
-	c := exec.Command("go", append(arguments, "github.com/setpointhq/setpoint/cmd/setpoint")...)
+	c := exec.Command("go", append(arguments, program)...)
 	if output, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("%v: %w\n%s", c.Args, err, output)
 	}

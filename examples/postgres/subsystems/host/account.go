@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+
+	"github.com/setpointhq/setpoint/internal/durable"
 )
 
 // account is the system user that servers run as, and whose their files are.
@@ -77,15 +79,7 @@ func (a account) write(path string, text []byte) (err error) {
 	if err = errors.Join(err, file.Sync(), file.Close(), a.own(path+".new")); err != nil {
 		return err
 	}
-	return rename(path+".new", path)
-}
-
-// rename moves a file or folder within one folder, durably.
-func rename(from, to string) error {
-	if err := os.Rename(from, to); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(to))
+	return durable.Rename(path+".new", path)
 }
 
 // remove removes a file, durably; one that is not there is no error.
@@ -95,15 +89,7 @@ func remove(path string) error {
 	} else if err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(path))
-}
-
-func syncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return durable.Sync(filepath.Dir(path))
 }
 
 func exists(path string) bool {

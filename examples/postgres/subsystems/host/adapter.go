@@ -31,9 +31,10 @@ type AdapterOptions struct {
 	Missing func(server string) bool
 	// Unsure says that nobody knows what the plane takes for missing: what is found out first of a server is raised, whatever it is.
 	Unsure bool
-	// Missed is raised when a server that should answer does not: default "Missed". Seen when it answers again: default "Seen". Changed, when
-	// set, when something else about its health has changed. The payload is a [Health]; Dedupe is the server's name.
-	Missed, Seen, Changed lifecycle.SignalName
+	// Missed is raised when a server does not answer that should: default "Missed". Seen when it answers again: default "Seen". Adrift, when set, when a standby
+	// receives from nobody, and Seen when it is not adrift any more. Changed, when set, when something else about its health has changed. The payload is a
+	// [Health]. Dedupe is the server's name and a number of its own for each turn of events: a server that goes a second time is told of a second time.
+	Missed, Seen, Adrift, Changed lifecycle.SignalName
 	// Silence is how long a host may be silent before all its servers count as missed: their check-ins are. Default 5 s.
 	Silence time.Duration
 	// Beat is how often a host is asked, when nothing changes. Default 1 s.

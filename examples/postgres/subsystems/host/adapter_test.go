@@ -47,10 +47,16 @@ func (d *desk) Raise(_ context.Context, notices []command.Notice) error {
 		return errors.New("told to refuse")
 	}
 	for _, n := range notices {
-		d.raised = append(d.raised, fmt.Sprintf("%s %s", n.Signal, n.Dedupe))
+		d.raised = append(d.raised, fmt.Sprintf("%s %s", n.Signal, aboutServer(n.Dedupe)))
 		d.notices = append(d.notices, n)
 	}
 	return nil
+}
+
+// aboutServer is the server that a notice is about: its Dedupe ends with the reader's name and a number.
+func aboutServer(dedupe string) string {
+	words := strings.Split(dedupe, "/")
+	return strings.Join(words[:max(0, len(words)-2)], "/")
 }
 
 func (d *desk) all() []string {
@@ -143,7 +149,7 @@ func TestAFrozenServerIsMissedAndSeenAgain(t *testing.T) {
 	n := d.notices[0]
 	d.mu.Unlock()
 	var h Health
-	if err := json.Unmarshal(n.Payload, &h); err != nil || h.Server != "a" || h.Answering || n.Object.Name != "a" || n.Dedupe != "a" || n.Why == "" {
+	if err := json.Unmarshal(n.Payload, &h); err != nil || h.Server != "a" || h.Answering || n.Object.Name != "a" || !strings.HasPrefix(n.Dedupe, "a/") || n.Why == "" {
 		t.Errorf("raised %+v, %v", n, err)
 	}
 	// What is down on purpose is not missed.
@@ -151,11 +157,12 @@ func TestAFrozenServerIsMissedAndSeenAgain(t *testing.T) {
 	l.health(t, "b", "streams again", streaming)
 	l.do(t, Operation{Server: "b", Do: Fence})
 	l.health(t, "b", "fenced", func(h Health) bool { return h.Fenced && !h.Running })
+	d.until(t, "Missed a", "Seen a", "Missed b", "Seen b", "Missed b") // it may be still to be written to, as far as the host knows
 	// What dies is.
 	if err := l.server("a").kill(); err != nil {
 		t.Fatal(err)
 	}
-	d.until(t, "Missed a", "Seen a", "Missed b", "Seen b", "Missed a")
+	d.until(t, "Missed a", "Seen a", "Missed b", "Seen b", "Missed b", "Missed a")
 }
 
 // script is a host that says what a test wants.
@@ -243,12 +250,12 @@ func TestOneNoticePerChangeAndNoneWithout(t *testing.T) {
 	}{
 		{down("a"), "Missed a", "it does not answer any more"},
 		{Health{Server: "a", Problem: "another"}, "", "it still does not answer"},
-		{Health{Server: "a", Fenced: true}, "", "it is fenced: nobody expects it to answer"},
+		{Health{Server: "a", Fenced: true}, "", "it is fenced, and does not answer still"},
 		{Health{Server: "a", Running: true, Planned: "follow"}, "", "it is being worked on"},
 		{Health{Server: "a", Running: true, Answering: true, Role: Standby}, "Seen a", "it answers again"},
 		{up("a"), "", "its role is no notice"},
-		{Health{Server: "a", Fenced: true}, "", "it was fenced while it answered"},
-		{up("a"), "", "and answers again, having never been missed"},
+		{Health{Server: "a", Fenced: true}, "Missed a", "it was fenced while it answered: whether it is to be written to still, the host does not know"},
+		{up("a"), "Seen a", "the fence is gone"},
 		{down("a"), "Missed a", "it does not answer"},
 	} {
 		before := d.all()

@@ -116,21 +116,23 @@ type verb struct {
 	limit func(Options) time.Duration
 	// cut cuts off what else is being done to the server.
 	cut bool
+	// turns: it says whether the server leads, follows or stays down, so that of two the later one counts.
+	turns bool
 }
 
 func quick(o Options) time.Duration  { return o.ReadyIn + o.Grace }
 func copies(o Options) time.Duration { return o.CopyIn + 2*o.ReadyIn }
 
 var verbs = map[Verb]verb{
-	Fence:       {do: job.doFence, limit: quick, cut: true},
-	Unfence:     {do: job.doUnfence, limit: quick},
-	Promote:     {do: job.doPromote, limit: quick},
-	Follow:      {do: job.doFollow, limit: copies},
-	Unfollow:    {do: job.doUnfollow, limit: quick},
+	Fence:       {do: job.doFence, limit: quick, cut: true, turns: true},
+	Unfence:     {do: job.doUnfence, limit: quick, turns: true},
+	Promote:     {do: job.doPromote, limit: quick, turns: true},
+	Follow:      {do: job.doFollow, limit: copies, turns: true},
+	Unfollow:    {do: job.doUnfollow, limit: quick, turns: true},
 	Restart:     {do: job.doRestart, limit: func(o Options) time.Duration { return 3*o.Grace + o.ReadyIn }},
 	Synchronous: {do: job.doSynchronous, limit: quick},
 	Credential:  {do: job.doCredential, limit: quick},
-	Barrier:     {do: job.doBarrier, limit: quick},
+	Barrier:     {do: job.doBarrier, limit: func(Options) time.Duration { return barrierIn }},
 	Inspect:     {do: job.doInspect, limit: func(Options) time.Duration { return 5 * time.Second }},
 }
 
@@ -141,6 +143,9 @@ func (h *Host) operate(ctx context.Context, c subsystem.Change, o Operation) sub
 	}
 	how := verbs[o.Do]
 	if o.Do == Fence {
+		if err := s.overtaken(orderOf(c)); err != nil {
+			return judge(Result{}, subsystem.NoEffect, fmt.Errorf("%s server %q: %w", o.Do, o.Server, err), "")
+		}
 		if err := s.raiseFence(c.Token); err != nil { // before the turn: who has it must not start the server any more
 			return subsystem.Refuse(command.Retry, err.Error())
 		}
@@ -152,6 +157,14 @@ func (h *Host) operate(ctx context.Context, c subsystem.Change, o Operation) sub
 	defer done()
 	if !s.made() || s.state.Removing {
 		return subsystem.Refuse(command.Terminal, fmt.Sprintf("server %q has been removed", o.Server))
+	}
+	if how.turns {
+		if err := s.turns(ctx, orderOf(c)); err != nil {
+			if o.Do == Fence {
+				err = errors.Join(err, s.lowerFence(c.Token))
+			}
+			return judge(Result{}, subsystem.NoEffect, fmt.Errorf("%s server %q: %w", o.Do, o.Server, err), "")
+		}
 	}
 	result, effect, err := how.do(job{s, c}, ctx, o)
 	if err != nil {
@@ -165,6 +178,8 @@ func judge(r Result, effect subsystem.Effect, err error, detail string) subsyste
 	switch {
 	case errors.Is(err, errHalfway):
 		return subsystem.Fail(nil, err.Error(), detail)
+	case errors.Is(err, errOvertaken):
+		return subsystem.Refuse(command.Stale, err.Error())
 	case errors.Is(err, errTerminal), errors.Is(err, errFenced):
 		return subsystem.Refuse(command.Terminal, err.Error())
 	case err != nil:

@@ -209,7 +209,6 @@ func TestAHostThatComesBackAdoptsWhatRunsAndStartsNothing(t *testing.T) {
 	if _, _, err := Open(t.Context(), Options{Dir: options.Dir}); err == nil {
 		t.Error("two hosts use one folder")
 	}
-	l.intents = map[string]uint64{"c": 1}
 	if c := l.done(t, "c", standbyWish(a)); c.Role != Standby {
 		t.Errorf("wishing for a dead server gave %+v: want it started", c)
 	}

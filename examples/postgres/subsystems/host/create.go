@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/setpointhq/setpoint/adapter/subsystem"
+	"github.com/setpointhq/setpoint/internal/durable"
 )
 
 // present makes a server, or changes one that is there.
@@ -161,11 +162,11 @@ func (s *server) former() string { return filepath.Join(s.folder, "former") }
 // replace puts a folder in the place of the data.
 func (s *server) replace(folder string) error {
 	if exists(s.data()) {
-		if err := errors.Join(os.RemoveAll(s.former()), rename(s.data(), s.former())); err != nil {
+		if err := errors.Join(os.RemoveAll(s.former()), durable.Rename(s.data(), s.former())); err != nil {
 			return err
 		}
 	}
-	return rename(folder, s.data())
+	return durable.Rename(folder, s.data())
 }
 
 // heal undoes a replacement that was cut off in its middle.
@@ -173,7 +174,7 @@ func (s *server) heal() error {
 	if exists(s.data()) || !exists(s.former()) {
 		return nil
 	}
-	return rename(s.former(), s.data())
+	return durable.Rename(s.former(), s.data())
 }
 
 // sweep removes what was begun and not finished, and what was replaced.

@@ -33,6 +33,11 @@
 // is killed again within a second. Following another server ends the fence, because what follows cannot be written to;
 // [Unfence] ends it in so many words. A fence does not wait for what else is being done to the server: it cuts that off.
 //
+// # Order
+//
+// The kit refuses a call when a later one of the same key has been. Whether a server leads, follows or stays down is said by calls of several keys, so the host keeps
+// their order too: [Fence], [Unfence], [Promote], [Follow] and [Unfollow] are refused as stale when a later one of them has been done to the server.
+//
 // # The log's archive
 //
 // Every line of history has an archive, a folder below [Options.Data], whose name travels with the data (setpoint.archive). A
@@ -44,7 +49,7 @@
 //
 // The host asks each server once a second, over one connection that it keeps, and waits a second for the answer. GET
 // /v1/checkins returns the servers whose [Health] has changed since the last answer, all of them in one, and at least once a
-// second a beat that says how many servers there are and how many answer. The plane's side is [Adapter]: it turns changes into
+// second a beat that says how many servers there are and how many answer. When something has been done to a server, it is asked at once. The plane's side is [Adapter]: it turns changes into
 // notices on objects. There is no question, and no answer, per server.
 //
 // # Passwords

@@ -18,6 +18,8 @@ type Health struct {
 	// Receiving: a standby that streams from Upstream, "host:port".
 	Receiving bool   `json:"receiving,omitempty"`
 	Upstream  string `json:"upstream,omitempty"`
+	// Adrift: a standby that answers, and has received from nobody for [Options.AdriftAfter], though nothing is being done to it.
+	Adrift bool `json:"adrift,omitempty"`
 	// LSN and Answered are those of the moment of the report: they move all the time, and are no change by themselves.
 	LSN      string    `json:"lsn,omitempty"`
 	Answered time.Time `json:"answered,omitzero"`
@@ -33,9 +35,10 @@ type Health struct {
 	Gone bool `json:"gone,omitempty"`
 }
 
-// Missed says that a server should answer and does not. One that is fenced, gone, or down on purpose is not missed.
+// Missed says that a server does not answer, and that nothing is under way that will bring it back: a fenced one is missed, because nobody but the caller
+// knows whether it is still to be written to. One that is gone, or down for a moment on purpose, is not missed.
 func (h Health) Missed() bool {
-	return !h.Answering && !h.Fenced && !h.Gone && h.Planned == ""
+	return !h.Answering && !h.Gone && h.Planned == ""
 }
 
 // Seen says that a server answers.

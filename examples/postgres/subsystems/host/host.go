@@ -135,7 +135,7 @@ func (h *Host) find() error {
 }
 
 func (h *Host) newServer(name, folder string) *server {
-	return &server{host: h, name: name, folder: folder, turn: make(chan struct{}, 1)}
+	return &server{host: h, name: name, folder: folder, turn: make(chan struct{}, 1), worked: make(chan struct{}, 1)}
 }
 
 // server is nil when there is none of that name.

@@ -11,7 +11,8 @@ import (
 const look = `SELECT pg_is_in_recovery(),
 	CASE WHEN pg_is_in_recovery() THEN greatest(coalesce(pg_last_wal_receive_lsn(), '0/0'), coalesce(pg_last_wal_replay_lsn(), '0/0'))
 		ELSE pg_current_wal_lsn() END,
-	CASE WHEN pg_is_in_recovery() THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver), (SELECT timeline_id FROM pg_control_checkpoint()))::text
+	CASE WHEN pg_is_in_recovery() THEN greatest((SELECT received_tli FROM pg_stat_wal_receiver), (SELECT timeline_id FROM pg_control_checkpoint()),
+			(SELECT min_recovery_end_timeline FROM pg_control_recovery()))::text
 		ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END,
 	coalesce((SELECT status = 'streaming' FROM pg_stat_wal_receiver), false),
 	coalesce((SELECT sender_host || ':' || sender_port FROM pg_stat_wal_receiver), ''),
@@ -27,6 +28,51 @@ type view struct {
 	// upstream is where it receives from.
 	upstream string
 }
+
+// writeTimeline has a standby write down which timeline its log has reached, when it may be a later one than it says. While a standby receives, it says so; one
+// whose upstream is gone goes by its control file, which lags behind: and then it would be taken for one that has nothing of the upstream's, and be passed over for
+// another one that has less. Having repeated all that it has, and made two restart points, its control file is up to date: the second finds nothing to do but that.
+func (s *server) writeTimeline(ctx context.Context) error {
+	session, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer session.leave()
+	v, err := s.look(ctx, session)
+	if err != nil || v.Role == Primary || v.receiving {
+		return err
+	}
+	rows, err := session.rows(ctx, heard)
+	if err != nil || rows[0][0] == "" {
+		return err
+	}
+	latest, err := strconv.ParseUint(rows[0][0], 16, 32)
+	if err != nil {
+		return fmt.Errorf("the file of a timeline's history has the name %q: %w", rows[0][0], err)
+	}
+	if uint32(latest) <= v.Timeline {
+		return nil
+	}
+	err = until(ctx, readyEvery, func() (bool, error) {
+		rows, err := session.rows(ctx, idle)
+		return err == nil && len(rows) > 0, err
+	})
+	if err != nil {
+		return fmt.Errorf("it has not repeated all of its log: %w", err)
+	}
+	for range 2 {
+		if _, err := session.rows(ctx, "CHECKPOINT"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// heard is the latest timeline that a server has heard of, NULL when that is the first.
+const heard = `SELECT left(max(name), 8) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{8}\.history$'`
+
+// idle has a row when a standby has repeated all that it has, and waits for more.
+const idle = `SELECT 1 FROM pg_stat_activity WHERE backend_type = 'startup' AND wait_event IN ('RecoveryWalStream', 'RecoveryRetrieveRetryInterval')`
 
 // look asks a session.
 func (s *server) look(ctx context.Context, in *session) (view, error) {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -137,8 +138,9 @@ type life struct {
 	*Host
 	base string
 	end  func()
-	// intents of keys so far.
+	// intents are the latest of each key. With again, the next wish for a key is the one before once more, with its token.
 	intents map[string]uint64
+	again   bool
 }
 
 func begin(t *testing.T, o Options) *life {
@@ -179,6 +181,9 @@ func first(t *testing.T, o Options) *life {
 	return l
 }
 
+// intent is the latest of all, as that of a plane is: what is decided later has a higher one, whatever its key.
+var intent atomic.Uint64
+
 // call is the next wish for a key.
 func (l *life) call(t *testing.T, key string, request any) subsystem.ApplyRequest {
 	t.Helper()
@@ -186,7 +191,10 @@ func (l *life) call(t *testing.T, key string, request any) subsystem.ApplyReques
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.intents[key]++
+	if !l.again {
+		l.intents[key] = intent.Add(1)
+	}
+	l.again = false
 	return subsystem.ApplyRequest{
 		Token: command.Token(fmt.Sprintf("%s-%d", key, l.intents[key])), Intent: l.intents[key], Key: key, Request: text,
 	}

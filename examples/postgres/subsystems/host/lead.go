@@ -2,9 +2,12 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/setpointhq/setpoint/adapter/subsystem"
 	"github.com/setpointhq/setpoint/command"
@@ -16,6 +19,20 @@ func (s *server) raiseFence(token command.Token) error {
 		return nil
 	}
 	return s.host.account.write(s.fence(), []byte(token))
+}
+
+// lowerFence takes back a fence that a call has raised which was overtaken meanwhile.
+func (s *server) lowerFence(token command.Token) error {
+	raised, err := os.ReadFile(s.fence())
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case string(raised) != string(token):
+		return nil
+	}
+	return remove(s.fence())
 }
 
 func (j job) doFence(context.Context, Operation) (Result, subsystem.Effect, error) {
@@ -95,6 +112,9 @@ func (j job) doRestart(ctx context.Context, _ Operation) (Result, subsystem.Effe
 func (j job) doInspect(ctx context.Context, _ Operation) (Result, subsystem.Effect, error) {
 	if j.fenced() {
 		return j.outline(), subsystem.NoEffect, nil
+	}
+	if err := j.writeTimeline(ctx); err != nil {
+		return Result{}, "", err
 	}
 	result, err := j.inspect(ctx)
 	return result, subsystem.NoEffect, err
@@ -205,13 +225,26 @@ func (j job) doSynchronous(ctx context.Context, o Operation) (Result, subsystem.
 	return result, effect, err
 }
 
+// barrierIn is how long a barrier may take. It holds the server's turn meanwhile, and whom commits wait for can only be changed when it has ended.
+const barrierIn = 10 * time.Second
+
 // doBarrier waits for whom the clients' commits wait for, whatever this session's settings are.
 func (j job) doBarrier(ctx context.Context, _ Operation) (Result, subsystem.Effect, error) {
 	if j.fenced() {
 		return Result{}, "", errFenced
 	}
-	if _, err := j.query(ctx, "BEGIN", "SET LOCAL synchronous_commit = on", "SELECT pg_logical_emit_message(true, 'setpoint', 'barrier')", "COMMIT"); err != nil {
+	session, err := j.connect(ctx)
+	if err != nil {
 		return Result{}, "", err
+	}
+	defer session.leave()
+	for _, statement := range []string{"BEGIN", "SET LOCAL synchronous_commit = on", "SELECT pg_logical_emit_message(true, 'setpoint', 'barrier')", "COMMIT"} {
+		if _, err := session.rows(ctx, statement); err != nil {
+			return Result{}, "", err
+		}
+	}
+	if len(session.warnings) > 0 { // somebody has canceled the wait, and the commit is there, but perhaps here only
+		return Result{}, "", fmt.Errorf("the commit was not waited for: %s", strings.Join(session.warnings, "; "))
 	}
 	result, err := j.inspect(ctx)
 	return result, subsystem.NoEffect, err

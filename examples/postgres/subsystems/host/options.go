@@ -37,6 +37,8 @@ type Options struct {
 	Every time.Duration
 	// MissAfter is how long a server may be silent before it counts as not answering. Default 2 × Every.
 	MissAfter time.Duration
+	// AdriftAfter is how long a standby may answer without receiving from its upstream before it counts as adrift. Default 5 × Every.
+	AdriftAfter time.Duration
 	// Keep is how long archived log is kept that no backup needs, for standbys that were away. Default 24 h.
 	Keep time.Duration
 	// StopServers stops all servers when the host itself ends in order.
@@ -74,6 +76,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MissAfter <= 0 {
 		o.MissAfter = 2 * o.Every
+	}
+	if o.AdriftAfter <= 0 {
+		o.AdriftAfter = 5 * o.Every
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	entropy "crypto/rand"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -25,6 +26,8 @@ type reader struct {
 
 	agent string
 	since uint64
+	// life names this reader, so that what it raises is not taken for what another one has raised.
+	life string
 	// heard is when the host last answered, and failures the number of times that it has not since.
 	heard    time.Time
 	failures int
@@ -39,6 +42,9 @@ type told struct {
 	// missed: the plane takes it for missing. last is the health with which it was last told anything.
 	missed bool
 	last   Health
+	// adrift: the plane takes it for adrift. edges counts what it was told, so that a second time is not taken for the first one.
+	adrift bool
+	edges  uint64
 	// open: there may be something to tell. lost: there was no object to tell it to.
 	open, lost bool
 }
@@ -49,7 +55,7 @@ const lookAgain = 5 * time.Second
 func newReader(a *Adapter, desk command.Desk, destination string) *reader {
 	return &reader{
 		adapter: a, desk: desk, destination: destination, heard: time.Now(), servers: map[string]*told{},
-		random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+		random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), life: entropy.Text()[:8],
 	}
 }
 
@@ -139,7 +145,7 @@ func (r *reader) silent(err error) {
 	}
 	for _, t := range r.servers {
 		if t.health.Answering {
-			t.health.Answering, t.health.Receiving = false, false
+			t.health.Answering, t.health.Receiving, t.health.Adrift = false, false, false
 			t.health.Problem, t.open = "its host does not check in: "+err.Error(), true
 		}
 	}
@@ -170,7 +176,7 @@ func (r *reader) tell(ctx context.Context) error {
 			continue
 		}
 		for _, n := range signals {
-			n.Object, n.Dedupe = object, name
+			n.Object, n.Dedupe = object, fmt.Sprintf("%s/%s/%d", name, r.life, t.edges)
 			notices = append(notices, n)
 		}
 		about = append(about, t)
@@ -183,7 +189,9 @@ func (r *reader) tell(ctx context.Context) error {
 	}
 	for _, t := range about {
 		t.missed = t.health.Missed() || t.missed && !t.health.Seen()
+		t.adrift = t.health.Adrift
 		t.last, t.open = t.health, false
+		t.edges++
 	}
 	return nil
 }
@@ -204,6 +212,12 @@ func (r *reader) differs(t *told) (notices []command.Notice) {
 		notices = append(notices, command.Notice{Signal: o.Missed, Payload: payload, Why: fmt.Sprintf("server %s does not answer: %s", h.Server, h.Problem)})
 	case h.Seen() && (t.missed || first):
 		notices = append(notices, command.Notice{Signal: o.Seen, Payload: payload, Why: fmt.Sprintf("server %s answers, as %s", h.Server, h.Role)})
+	}
+	switch told := len(notices) > 0; {
+	case o.Adrift != "" && h.Adrift && !t.adrift:
+		notices = append(notices, command.Notice{Signal: o.Adrift, Payload: payload, Why: fmt.Sprintf("server %s is a standby, and receives from nobody", h.Server)})
+	case o.Adrift != "" && h.Seen() && t.adrift && !h.Adrift && !told:
+		notices = append(notices, command.Notice{Signal: o.Seen, Payload: payload, Why: fmt.Sprintf("server %s is not adrift any more, as %s", h.Server, h.Role)})
 	}
 	if o.Changed != "" && h.changed(t.last) {
 		notices = append(notices, command.Notice{Signal: o.Changed, Payload: payload, Why: fmt.Sprintf("the health of server %s has changed", h.Server)})

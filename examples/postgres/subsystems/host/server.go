@@ -29,6 +29,8 @@ type server struct {
 	port atomic.Int32
 	// starts counts them.
 	starts atomic.Uint64
+	// worked has an element when something has been done to the server: it is asked at once how it is.
+	worked chan struct{}
 	// watched ends the asking after its health, and watching is closed when that has ended; nil when it has not begun.
 	watched  context.CancelFunc
 	watching chan struct{}
@@ -39,6 +41,8 @@ type server struct {
 	since   time.Time
 	cut     context.CancelCauseFunc
 	planned string
+	// turned is the order of the latest operation that has turned the server; it is that of the state, for those who have not the turn.
+	turned order
 }
 
 // state is what is to be true of a server, kept in its folder.
@@ -59,6 +63,8 @@ type state struct {
 	RestoreArchive string   `json:"restoreArchive,omitempty"`
 	// Leaving is the archive of its own that a server is about to get by unfollowing.
 	Leaving string `json:"leaving,omitempty"`
+	// Turned is the order of the latest operation that said whether the server leads, follows or stays down.
+	Turned order `json:"turned,omitzero"`
 	// Restarted is the token of the last restart.
 	Restarted command.Token `json:"restarted,omitempty"`
 	// Removing says that the server is to be gone.
@@ -107,6 +113,7 @@ func (s *server) load() error {
 		return fmt.Errorf("%s: %w", s.stateFile(), err)
 	}
 	s.port.Store(int32(s.state.Port))
+	s.turned = s.state.Turned
 	return nil
 }
 
@@ -177,6 +184,10 @@ func (s *server) begin(ctx context.Context, doing string, limit time.Duration) (
 		s.mu.Unlock()
 		s.plan("")
 		<-s.turn
+		select {
+		case s.worked <- struct{}{}:
+		default: // it is about to be asked
+		}
 	}
 }
 

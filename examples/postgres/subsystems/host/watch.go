@@ -18,7 +18,7 @@ func (s *server) watch() {
 	}
 	ctx, cancel := context.WithCancel(s.host.ctx)
 	s.watched, s.watching = cancel, make(chan struct{})
-	w := &watch{server: s, health: Health{Server: s.name, Address: s.address(), Answered: time.Now()}, done: s.watching}
+	w := &watch{server: s, health: Health{Server: s.name, Address: s.address(), Answered: time.Now()}, received: time.Now(), done: s.watching}
 	go w.run(ctx)
 }
 
@@ -37,6 +37,8 @@ type watch struct {
 	server  *server
 	session *session
 	health  Health
+	// received is when the server last led, received or was worked on.
+	received time.Time
 	// rounds counts. judged says that something was reported.
 	rounds int
 	judged bool
@@ -57,6 +59,7 @@ func (w *watch) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-w.server.worked:
 		}
 	}
 }
@@ -94,12 +97,21 @@ func (w *watch) round(ctx context.Context) {
 			return // it has not been heard of since the host began to ask, and has some time left
 		}
 	}
-	w.judged = true
+	w.judge(asked)
 	w.server.host.board.report(*h)
 	if w.rounds++; w.rounds%(6*seldom) == 0 {
 		w.trimLog()
 		w.trimArchive(ctx)
 	}
+}
+
+// judge says whether the server is adrift. One that was heard of or worked on a moment ago has some time left.
+func (w *watch) judge(asked time.Time) {
+	h := &w.health
+	if w.judged = true; h.Receiving || h.Role != Standby || !h.Answering || h.Planned != "" {
+		w.received = asked
+	}
+	h.Adrift = asked.Sub(w.received) >= w.server.host.options.AdriftAfter
 }
 
 // trimArchive has a primary's archive hold what somebody may need, and no more.
