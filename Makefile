@@ -34,7 +34,7 @@ test: tools
 # engine. About 40 minutes.
 soak: tools
 	SETPOINT_SOAK=1 $(GO) test -timeout 60m -count=1 -v -run 'TestKilled|TestFaults|TestFuzz|TestNoMutant|TestCrashes|TestRestore|TestAtRest' ./control ./examples/... ./setpointtest/... ./test/...
-	SETPOINT_SOAK=1 $(GO) test -timeout 60m -count=1 -v -run 'TestStorm' ./test/gateway
+	SETPOINT_SOAK=1 $(GO) test -timeout 60m -count=1 -v -run 'TestStorm' ./cluster ./test/gateway
 	SETPOINT_SOAK=1 $(GO) test -timeout 60m -count=1 -v -run 'TestDemo|TestStorm' ./test/managed
 	SETPOINT_SOAK=1 $(GO) test -race -timeout 60m -count=1 -v -run 'TestCommitsCut|TestTwoProcesses|TestServerStopped|TestSessionsEnded' ./store/postgres
 

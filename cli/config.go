@@ -28,6 +28,8 @@ const defaultDirectory = ".setpoint"
 type ServeConfig struct {
 	// Listen is "host:port"; port 0 lets the system choose.
 	Listen string `koanf:"listen"`
+	// Admin says where the administrator's lane is.
+	Admin AdminConfig `koanf:"admin"`
 	// Directory is where the files "server" and "kubeconfig" are left for clients; "" for nowhere. It exists.
 	Directory string `koanf:"directory"`
 	// Store says where the database is, in one of the forms of [location.Parse]. It is a good one, and the folder of a file exists.
@@ -65,6 +67,11 @@ type PostgresConfig struct {
 	Heartbeat        time.Duration `koanf:"heartbeat"`
 }
 
+// AdminConfig says where the administrator's lane is: Listen is "host:port", "" for none.
+type AdminConfig struct {
+	Listen string `koanf:"listen"`
+}
+
 // AvailabilityConfig says how availability is measured for the metrics.
 type AvailabilityConfig struct {
 	// Window is the length of the period up to now.
@@ -90,6 +97,7 @@ type Setting struct {
 // Settings lists the keys of the configuration of dev and serve.
 var Settings = []Setting{
 	{"listen", "127.0.0.1:7433", "Address and port to listen on; port 0 lets the system choose.", false},
+	{"admin.listen", "", "Address and port of the administrator's lane: the same doors with slots of their own, whose writes go first. Keep it to people and their tools. Without it: none.", false},
 	{"directory", defaultDirectory, `Folder for the files "server" and "kubeconfig", by which clients find the server; empty for none.`, false},
 	{"store", "", "The database: " + location.Forms + ". Without it: the file setpoint.db in the directory. A password is better in the environment, in PGPASSWORD, or in ~/.pgpass.", false},
 	{"migrate", "false", "Bring the schema of a PostgreSQL database to the newest version first; dev always does.", false},
@@ -228,6 +236,9 @@ func (yamlParser) Marshal(settings map[string]any) ([]byte, error) { return yaml
 func (a *app) complete(c *ServeConfig) error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return usage("listen %q: want host:port, such as 127.0.0.1:7433", c.Listen)
+	}
+	if _, _, err := net.SplitHostPort(c.Admin.Listen); err != nil && c.Admin.Listen != "" {
+		return usage("admin.listen %q: want host:port, such as 127.0.0.1:7434", c.Admin.Listen)
 	}
 	if c.Grace < 0 {
 		return usage("grace %s: want 0s or more", c.Grace)

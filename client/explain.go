@@ -109,7 +109,7 @@ type HistoryEntry struct {
 
 // HistoryWriter says who wrote.
 type HistoryWriter struct {
-	// Name is "controller/<name>", "adapter/<name>", "api:<user>" or "engine".
+	// Name is "controller/<name>", "adapter/<name>", "api:<user>", "admin:<user>" or "engine".
 	Name   string       `json:"name"`
 	Object resource.Key `json:"object,omitzero"`
 }

@@ -14,6 +14,9 @@ import (
 // afterLapse is how long after the moment at which another node lapses it is looked whether it has.
 const afterLapse = 5 * time.Millisecond
 
+// returning is how long, after an outage in which memberships have lapsed, the others are given to come back before their shards are taken: longer than they wait between two attempts.
+func returning(ttl time.Duration) time.Duration { return 2 * min(ttl/4, time.Second) }
+
 // beat renews the membership, and learns how things stand. It fails with what ends the run.
 func (l *loop) beat() error {
 	now := time.Now()
@@ -27,6 +30,9 @@ func (l *loop) beat() error {
 	l.say(err)
 	if err != nil {
 		return l.failed(err)
+	}
+	if l.failures > 0 && !l.m.trust.Certain() {
+		l.takeAt = time.Now().Add(returning(l.m.o.TTL)) // the others have not been answered either
 	}
 	l.failures = 0
 	l.next = l.sent.Add(lease.Interval(l.m.o.TTL))
@@ -73,7 +79,6 @@ func (l *loop) absorb(s store.Standing) {
 		l.m.o.Logger.Info("shards that were taken without an answer are this node's", "node", l.m.o.Name, "shards", len(gained))
 		l.work.Gained(gained, s.Revision)
 	}
-	l.giveAt = time.Time{}
 }
 
 // compare holds what is owned against the roster. Lost is what is not this node's any more, or under another epoch. Gained is what is its own though it was never told: the answer to a take was lost. That is

@@ -92,7 +92,7 @@ func (l *loop) level() {
 
 // release lets go of a batch of shards, unless another one is under way.
 func (l *loop) release(shards []store.Assignment, most int) {
-	if len(shards) > 0 && l.releasing == 0 {
+	if len(shards) > 0 && l.releasing == 0 && !l.owing {
 		l.letGo(shards[:min(len(shards), most)])
 	}
 }
@@ -122,26 +122,34 @@ func (l *loop) abandon() {
 }
 
 // giveBack makes nobody's what the database says is this node's, and what it does not own: released, abandoned, or taken without an answer while it wants none. It follows from what is known, so
-// what fails is repeated.
+// what fails is repeated; until it has succeeded nothing more is let go of.
 func (l *loop) giveBack() {
-	var given []store.Assignment
+	given := l.unowned()
+	l.owing = len(given) > 0
+	if !l.owing || time.Now().Before(l.giveAt) {
+		return
+	}
+	_, err := l.ask(func(ctx context.Context) (struct{}, error) { return struct{}{}, l.m.o.Store.Give(ctx, given) })
+	if err != nil {
+		if l.balks++; l.balks == 1 {
+			l.m.o.Logger.Warn("shards cannot be given up; it is tried again", "node", l.m.o.Name, "shards", len(given), "error", err)
+		}
+		l.giveAt = time.Now().Add(lease.Backoff(l.m.o.TTL, l.balks, l.random))
+		return
+	}
+	l.owing, l.balks = false, 0
+	for _, a := range given {
+		l.roster.shards[a.Shard] = store.Assignment{}
+	}
+	l.m.o.Logger.Info("shards were given up", "node", l.m.o.Name, "shards", len(given))
+}
+
+// unowned are the shards that are assigned to this node, and that it does not own.
+func (l *loop) unowned() (given []store.Assignment) {
 	for _, a := range l.roster.of(l.m.o.Node) {
 		if l.m.owned[a.Shard].Load() == nil {
 			given = append(given, a)
 		}
 	}
-	if len(given) == 0 || time.Now().Before(l.giveAt) {
-		return
-	}
-	_, err := l.ask(func(ctx context.Context) (struct{}, error) { return struct{}{}, l.m.o.Store.Give(ctx, given) })
-	if err != nil {
-		l.giveAt = time.Now().Add(lease.Backoff(l.m.o.TTL, 1, l.random))
-		l.m.o.Logger.Warn("shards could not be given up; it is tried again", "node", l.m.o.Name, "shards", len(given), "error", err)
-		l.soon()
-		return
-	}
-	for _, a := range given {
-		l.roster.shards[a.Shard] = store.Assignment{}
-	}
-	l.m.o.Logger.Info("shards were given up", "node", l.m.o.Name, "shards", len(given))
+	return given
 }

@@ -44,13 +44,15 @@ type loop struct {
 	takeAt   time.Time // nothing is taken before
 	refusals int       // of takes, in a row
 	more     bool      // there is more to take
-	giveAt   time.Time // nothing is given before
+	owing    bool      // something is to be given up, and is not yet
+	giveAt   time.Time // it is not tried before
+	balks    int       // of gifts, in a row
 
 	stopping  bool
 	releases  sync.WaitGroup
 	released  chan []store.Assignment
 	releasing int
-	hurry     context.Context // of releases; ends when a stop takes too long
+	hurry     context.Context // of releases; ends when the run cannot go on
 }
 
 // Run joins, keeps the membership, and takes and gives shards until ctx ends. Then it waits until nothing of them is under way, for at most Options.Grace, and leaves, so that others take
@@ -77,8 +79,6 @@ func (m *Member) Run(ctx context.Context, work Work) error {
 		}
 		if l.wait(stop) {
 			stop = nil
-			timer := time.AfterFunc(m.o.Grace, cancel)
-			defer timer.Stop()
 			l.stop()
 		}
 	}
@@ -91,7 +91,7 @@ func (l *loop) step() error {
 			return err
 		}
 	}
-	l.more = false
+	l.more, l.owing = false, false
 	if l.joined && l.failures == 0 {
 		l.decide()
 	}
@@ -105,6 +105,9 @@ func (l *loop) wait(stop <-chan struct{}) bool {
 	if l.more && l.takeAt.Before(until) {
 		until = l.takeAt
 	}
+	if l.owing && l.giveAt.Before(until) {
+		until = l.giveAt
+	}
 	timer := time.NewTimer(time.Until(until))
 	defer timer.Stop()
 	select {
@@ -116,7 +119,6 @@ func (l *loop) wait(stop <-chan struct{}) bool {
 	case given := <-l.released:
 		l.releasing--
 		l.drop(given)
-		l.giveAt = time.Time{}
 	case <-stop:
 		return true
 	}

@@ -26,8 +26,8 @@ func TestOneNodeTakesAll(t *testing.T) {
 		}
 		w.advance(100 * time.Millisecond)
 		w.agree()
-		if !slices.Equal(n.gained, []int{64, 64, 64, 64}) || n.Standby() != "" || n.Problem() != nil {
-			t.Errorf("gained %v, standby %q, problem %v", n.gained, n.Standby(), n.Problem())
+		if !slices.Equal(n.sofar().gained, []int{64, 64, 64, 64}) || n.Standby() != "" || n.Problem() != nil {
+			t.Errorf("gained %v, standby %q, problem %v", n.sofar().gained, n.Standby(), n.Problem())
 		}
 	})
 }
@@ -43,11 +43,11 @@ func TestNodesDivideTheShards(t *testing.T) {
 		}
 		moved := 0
 		for _, n := range w.nodes {
-			for _, batch := range n.gained {
+			for _, batch := range n.sofar().gained {
 				moved += batch
 			}
-			if n.lost > 0 {
-				t.Errorf("node %s lost %d shards by force", n.id, n.lost)
+			if n.sofar().lost > 0 {
+				t.Errorf("node %s lost %d shards by force", n.id, n.sofar().lost)
 			}
 		}
 		if want := 256 + 128 + 85 + 64 + 51; moved != want {
@@ -64,8 +64,10 @@ func TestAtRestThereAreBeatsAndNothingElse(t *testing.T) {
 		}
 		w.await(30*time.Second, "even", w.even)
 		w.advance(2 * interval)
-		type tally struct{ beat, take, give int }
-		count := func(n *node) tally { return tally{n.count("beat"), n.count("take"), n.count("give")} }
+		type tally struct{ beat, take, give, table int }
+		count := func(n *node) tally {
+			return tally{n.count("beat"), n.count("take"), n.count("give"), n.count("table")}
+		}
 		var before []tally
 		for _, n := range w.nodes {
 			before = append(before, count(n))
@@ -73,7 +75,7 @@ func TestAtRestThereAreBeatsAndNothingElse(t *testing.T) {
 		w.advance(100 * interval)
 		for i, n := range w.nodes {
 			got := count(n)
-			if beats := got.beat - before[i].beat; beats < 99 || beats > 101 || got.take != before[i].take || got.give != before[i].give {
+			if beats := got.beat - before[i].beat; beats < 99 || beats > 101 || got.take != before[i].take || got.give != before[i].give || got.table != before[i].table {
 				t.Errorf("node %s in a hundred intervals: %+v after %+v", n.id, got, before[i])
 			}
 		}
@@ -122,7 +124,7 @@ func TestAStopHandsOver(t *testing.T) {
 	inTown(t, func(w *town) {
 		a, b := w.start(nil), w.start(nil)
 		w.await(30*time.Second, "even", w.even)
-		a.linger = 8 * time.Second
+		a.delay(8 * time.Second)
 		beats := a.count("beat")
 		a.cancel()
 		w.advance(7 * time.Second)
@@ -138,9 +140,28 @@ func TestAStopHandsOver(t *testing.T) {
 		}
 		a.dead = true
 		w.await(time.Second, "all b's", func() bool { return len(b.Shards()) == resource.Shards })
-		if a.lost > 0 || len(a.Shards()) > 0 || a.count("leave") != 1 {
-			t.Errorf("lost %d, has %d, left %d times", a.lost, len(a.Shards()), a.count("leave"))
+		if a.sofar().lost > 0 || len(a.Shards()) > 0 || a.count("leave") != 1 {
+			t.Errorf("lost %d, has %d, left %d times", a.sofar().lost, len(a.Shards()), a.count("leave"))
 		}
+	})
+}
+
+// TestAStoppingNodeIsDealtNothing: what another leaves behind meanwhile is not left to it.
+func TestAStoppingNodeIsDealtNothing(t *testing.T) {
+	inTown(t, func(w *town) {
+		a, b, c := w.start(func(o *cluster.Options) { o.Grace = time.Minute }), w.start(nil), w.start(nil)
+		w.await(30*time.Second, "even", w.even)
+		a.delay(time.Hour)
+		a.cancel()
+		w.advance(interval)
+		c.kill()
+		w.await(ttl+time.Second, "b has the dead one's", func() bool { return len(a.Shards())+len(b.Shards()) == resource.Shards })
+		w.await(time.Minute, "a has ended", func() bool { return len(a.ended) > 0 })
+		a.dead = true
+		if err := <-a.ended; err != nil {
+			t.Error(err)
+		}
+		w.await(time.Second, "all b's", w.even)
 	})
 }
 
@@ -149,7 +170,7 @@ func TestAStopDoesNotWaitForEver(t *testing.T) {
 	inTown(t, func(w *town) {
 		a, b := w.start(func(o *cluster.Options) { o.Grace = 2 * time.Second }), w.start(nil)
 		w.await(30*time.Second, "even", w.even)
-		a.linger = time.Hour
+		a.delay(time.Hour)
 		a.cancel()
 		w.advance(2*time.Second + 50*time.Millisecond)
 		if err := <-a.ended; err != nil {
@@ -173,8 +194,8 @@ func TestACordonedNodeGivesUpItsShards(t *testing.T) {
 		cordon(true)
 		w.await(2*time.Second, "all b's", func() bool { return len(b.Shards()) == resource.Shards })
 		w.advance(time.Minute)
-		if a.lost > 0 || a.releases != 4 || !strings.Contains(a.Standby(), "cordoned") || len(a.Shards()) > 0 || a.Problem() != nil {
-			t.Errorf("lost %d, released %d times, has %d; standby %q, problem %v", a.lost, a.releases, len(a.Shards()), a.Standby(), a.Problem())
+		if a.sofar().lost > 0 || a.sofar().releases != 4 || !strings.Contains(a.Standby(), "cordoned") || len(a.Shards()) > 0 || a.Problem() != nil {
+			t.Errorf("lost %d, released %d times, has %d; standby %q, problem %v", a.sofar().lost, a.sofar().releases, len(a.Shards()), a.Standby(), a.Problem())
 		}
 		cordon(false)
 		w.await(30*time.Second, "even", w.even)
@@ -189,7 +210,7 @@ func TestANodeInTroubleGivesUpItsShards(t *testing.T) {
 	inTown(t, func(w *town) {
 		a, b := w.start(nil), w.start(nil)
 		w.await(30*time.Second, "even", w.even)
-		a.linger = time.Hour // what hangs is not waited for
+		a.delay(time.Hour) // what hangs is not waited for
 		for round, recovery := range []time.Duration{30 * time.Second, time.Minute} {
 			a.suffer(errHang)
 			w.advance(29 * time.Second)
@@ -209,8 +230,8 @@ func TestANodeInTroubleGivesUpItsShards(t *testing.T) {
 			}
 			w.await(30*time.Second, "even", w.even)
 		}
-		if a.releases != 0 || a.lost != 256 {
-			t.Errorf("released %d times, lost %d", a.releases, a.lost)
+		if a.sofar().releases != 0 || a.sofar().lost != 256 {
+			t.Errorf("released %d times, lost %d", a.sofar().releases, a.sofar().lost)
 		}
 	})
 }
@@ -232,8 +253,8 @@ func TestTroubleThatAllHaveMovesNothing(t *testing.T) {
 			w.advance(10 * time.Minute)
 			for _, n := range w.nodes {
 				gives += n.count("give")
-				if n.lost > 0 || n.Problem() != nil {
-					t.Errorf("%d nodes: %s lost %d, problem %v", nodes, n.id, n.lost, n.Problem())
+				if n.sofar().lost > 0 || n.Problem() != nil {
+					t.Errorf("%d nodes: %s lost %d, problem %v", nodes, n.id, n.sofar().lost, n.Problem())
 				}
 			}
 			if gives != 0 || !w.even() {
@@ -264,6 +285,24 @@ func TestAPausedNodeTakesNothing(t *testing.T) {
 		}
 		a.Pause(false)
 		w.await(30*time.Second, "even", w.even)
+	})
+}
+
+// TestANodeThatComesAndGoesMovesNothing: a share is given to who stays.
+func TestANodeThatComesAndGoesMovesNothing(t *testing.T) {
+	inTown(t, func(w *town) {
+		a := w.start(nil)
+		w.await(time.Second, "even", w.even)
+		for range 3 {
+			b := w.start(nil)
+			w.await(2*interval, "noticed", func() bool { s, _ := a.Standing(); return len(s.Nodes) == 2 })
+			w.advance(2 * time.Second)
+			b.stop()
+			w.advance(2 * interval)
+		}
+		if a.sofar().releases > 0 || len(a.sofar().gained) != 4 {
+			t.Errorf("released %d times, gained %v", a.sofar().releases, a.sofar().gained)
+		}
 	})
 }
 
@@ -321,7 +360,7 @@ func TestARunThatCannotBegin(t *testing.T) {
 				t.Errorf("%s: %d beats in a minute", c.reason, beats)
 			}
 			n.set(func(w *wire) { w.refuse = nil })
-			w.await(2*time.Second, "even", w.even)
+			w.await(5*time.Second, "even", w.even)
 		})
 	}
 }

@@ -19,7 +19,7 @@ type Options struct {
 	Name string
 	// Version of the program, and the address of its doors, for people.
 	Version, Address string
-	// TTL is how long the shards of a node that died wait for another one. It should be the same for all nodes. Default [DefaultTTL], the least [LeastTTL].
+	// TTL is how long the shards of a node that died wait for another one. It should be the same for all nodes. Default [lease.DefaultTTL], the least [lease.LeastTTL].
 	TTL time.Duration
 	// Logger hears what changes: joined, gained, lost, given, no answer. Default: nothing is said.
 	Logger *slog.Logger
@@ -52,9 +52,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Store == nil || o.Node == "" {
 		return o, errors.New("cluster: a Member needs a Store and a Node")
 	}
-	orDefault(&o.TTL, DefaultTTL)
-	if o.TTL < LeastTTL {
-		return o, fmt.Errorf("cluster: the time to live of a node is %s; the least is %s", o.TTL, LeastTTL)
+	orDefault(&o.TTL, lease.DefaultTTL)
+	if o.TTL < lease.LeastTTL {
+		return o, fmt.Errorf("cluster: the time to live of a node is %s; the least is %s", o.TTL, lease.LeastTTL)
 	}
 	if o.Name == "" {
 		o.Name = store.ProcessName()

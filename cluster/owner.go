@@ -27,12 +27,12 @@ type Owner interface {
 	Standby() string
 }
 
-// Work is what an [Owner] tells who works. Its methods are called one at a time.
+// Work is what an [Owner] tells who works. Gained and Lost must return at once, and are called one at a time; a Release, of these or other shards, may be waiting meanwhile.
 type Work interface {
 	// Gained begins the work on some shards, once the view has reached a revision: nothing that others have committed for them comes after it.
 	Gained(shards []store.Assignment, at resource.Revision)
 	// Release begins nothing more on some shards, and returns when nothing of them is under way, or when ctx ends.
 	Release(ctx context.Context, shards []int) error
-	// Lost says that others have some shards, so that nothing about them can be committed any more.
+	// Lost says that some shards are not this process's any more: others have them, or are about to. Nothing about them can be committed here, and nothing is waited for.
 	Lost(shards []int)
 }

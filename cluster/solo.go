@@ -9,15 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/lease"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
-)
-
-// The limits of a time to live: the default, and the least, which keeps it from being renewed all the time.
-const (
-	DefaultTTL = 10 * time.Second
-	LeastTTL   = 100 * time.Millisecond
 )
 
 // SoloOptions configures a [Solo]. Store and Holder are required.
@@ -27,7 +21,7 @@ type SoloOptions struct {
 	// store would take for the same.
 	Holder string
 	// TTL is how long the lease of a process that died keeps others from its work. It is renewed every 3/10 of it; when that has not succeeded for 9/10, no call to a subsystem is
-	// begun. The default is [DefaultTTL], the least [LeastTTL].
+	// begun. The default is [lease.DefaultTTL], the least [lease.LeastTTL].
 	TTL    time.Duration
 	Logger *slog.Logger
 	// Seed starts the generator of jitter: a seam for simulation.
@@ -53,14 +47,14 @@ type Solo struct {
 	random *rand.Rand
 	said   error
 
-	mu    sync.Mutex
-	lease store.Lease // as it was given last
-	sent  time.Time   // when the last attempt that succeeded began; zero before there is a lease
-	// renewed is closed, and replaced, with every attempt that succeeds.
-	renewed chan struct{}
-	trouble error // why the last attempt failed, nil when it did not
-	lost    bool
+	trust   *lease.Trust
 	refused chan error // that a commit was refused
+
+	mu      sync.Mutex
+	lease   store.Lease // as it was given last
+	sent    time.Time   // when the last attempt that succeeded began; zero before there is a lease
+	trouble error       // why the last attempt failed, nil when it did not
+	lost    bool
 }
 
 // NewSolo checks the options. It asks nothing of the store.
@@ -69,10 +63,10 @@ func NewSolo(o SoloOptions) (*Solo, error) {
 		return nil, errors.New("cluster: a Solo needs a Store and a Holder")
 	}
 	if o.TTL == 0 {
-		o.TTL = DefaultTTL
+		o.TTL = lease.DefaultTTL
 	}
-	if o.TTL < LeastTTL {
-		return nil, fmt.Errorf("cluster: the time to live of a lease is %s; the least is %s", o.TTL, LeastTTL)
+	if o.TTL < lease.LeastTTL {
+		return nil, fmt.Errorf("cluster: the time to live of a lease is %s; the least is %s", o.TTL, lease.LeastTTL)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -82,14 +76,14 @@ func NewSolo(o SoloOptions) (*Solo, error) {
 	}
 	return &Solo{
 		store: o.Store, log: o.Logger, holder: o.Holder, ttl: o.TTL, grace: o.Grace, random: rand.New(rand.NewPCG(o.Seed, 0x5010)),
-		renewed: make(chan struct{}), refused: make(chan error, 1),
+		trust: lease.NewTrust("lease "+string(SoloScope), o.TTL), refused: make(chan error, 1),
 	}, nil
 }
 
 // Run takes the lease, says that all shards are gained, and keeps it until ctx ends; then it waits until nothing is under way, and gives it up. It fails with store.ErrFenced when
 // another process has the lease, or had it in between.
 func (k *Solo) Run(ctx context.Context, work Work) error {
-	lease, err := k.acquire(ctx)
+	got, err := k.acquire(ctx)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil
@@ -98,7 +92,7 @@ func (k *Solo) Run(ctx context.Context, work Work) error {
 	}
 	all, shards := make([]store.Assignment, resource.Shards), make([]int, resource.Shards)
 	for i := range all {
-		all[i], shards[i] = store.Assignment{Shard: i, Node: store.NodeID(k.holder), Epoch: lease.Epoch}, i
+		all[i], shards[i] = store.Assignment{Shard: i, Node: store.NodeID(k.holder), Epoch: got.Epoch}, i
 	}
 	work.Gained(all, 0)
 	keeping, stop := context.WithCancelCause(ctx)
@@ -111,7 +105,7 @@ func (k *Solo) Run(ctx context.Context, work Work) error {
 		case <-keeping.Done():
 		}
 	})
-	err = k.keep(keeping, lease)
+	err = k.keep(keeping, got)
 	if err == nil && ctx.Err() == nil {
 		err = context.Cause(keeping)
 	}
@@ -121,6 +115,7 @@ func (k *Solo) Run(ctx context.Context, work Work) error {
 		k.mu.Lock()
 		k.lost = true
 		k.mu.Unlock()
+		k.trust.Void(err)
 		work.Lost(shards)
 		return errors.Join(fmt.Errorf("another process has taken lease %s; this one stops: %w", SoloScope, err), k.release(ctx))
 	}
@@ -154,28 +149,16 @@ func (k *Solo) Standby() string {
 	return ""
 }
 
-// interval is the time from one renewal to the next, and how long one may take: two in a row may fail before calls have to wait.
-func (k *Solo) interval() time.Duration { return k.ttl * 3 / 10 }
-
-// margin is taken off the time to live.
-func (k *Solo) margin() time.Duration { return k.ttl / 10 }
-
-// backoff is the wait after the n'th failure in a row. A standby asks so often that it takes over within a second after the lease has run out.
-func (k *Solo) backoff(failures int) time.Duration {
-	limit := min(k.ttl/4, time.Second)
-	return command.Backoff(limit/16, limit, failures, k.random)
-}
-
 // acquire waits until it has the lease. It fails when ctx ends, and with what no waiting can mend.
 func (k *Solo) acquire(ctx context.Context) (store.Lease, error) {
 	for failures := 1; ; failures++ {
-		lease, err := k.ask(ctx)
+		got, err := k.ask(ctx)
 		switch {
 		case err == nil:
-			return lease, nil
+			return got, nil
 		case ctx.Err() != nil, !errors.Is(err, store.ErrHeld) && !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrUnknown):
 			return store.Lease{}, err
-		case !sleep(ctx, k.backoff(failures)):
+		case !sleep(ctx, lease.Backoff(k.ttl, failures, k.random)):
 			return store.Lease{}, fmt.Errorf("acquire lease %s: %w", SoloScope, context.Cause(ctx))
 		}
 	}
@@ -184,23 +167,23 @@ func (k *Solo) acquire(ctx context.Context) (store.Lease, error) {
 // keep renews the lease until ctx ends, and then returns nil. It fails with store.ErrFenced when another process has the lease, or had it in between.
 func (k *Solo) keep(ctx context.Context, mine store.Lease) error {
 	k.mu.Lock()
-	wait := time.Until(k.sent.Add(k.interval()))
+	wait := time.Until(k.sent.Add(lease.Interval(k.ttl)))
 	k.mu.Unlock()
 	for failures := 0; sleep(ctx, wait); {
 		begun := time.Now()
-		lease, err := k.ask(ctx)
+		got, err := k.ask(ctx)
 		switch {
 		case ctx.Err() != nil, errors.Is(err, store.ErrClosed): // the end of the feed tells the engine
 			return nil
 		case errors.Is(err, store.ErrHeld):
 			return fmt.Errorf("%w: %w", store.ErrFenced, err)
-		case err == nil && lease.Epoch != mine.Epoch:
-			return fmt.Errorf("%w: it was acquired at epoch %s, and when it was renewed it was at %s: somebody had it in between", store.ErrFenced, mine.Epoch, lease.Epoch)
+		case err == nil && got.Epoch != mine.Epoch:
+			return fmt.Errorf("%w: it was acquired at epoch %s, and when it was renewed it was at %s: somebody had it in between", store.ErrFenced, mine.Epoch, got.Epoch)
 		case err == nil:
-			failures, wait = 0, time.Until(begun.Add(k.interval()))
+			failures, wait = 0, time.Until(begun.Add(lease.Interval(k.ttl)))
 		default:
 			failures++
-			wait = k.backoff(failures)
+			wait = lease.Backoff(k.ttl, failures, k.random)
 		}
 	}
 	return nil
@@ -208,24 +191,24 @@ func (k *Solo) keep(ctx context.Context, mine store.Lease) error {
 
 // ask makes one attempt to take or to renew the lease, and notes how it went.
 func (k *Solo) ask(ctx context.Context) (store.Lease, error) {
-	limited, cancel := context.WithTimeout(ctx, k.interval())
-	defer cancel()
 	begun := time.Now()
-	lease, err := k.store.Acquire(limited, SoloScope, k.holder, k.ttl)
-	if err != nil && ctx.Err() == nil && limited.Err() != nil {
-		err = fmt.Errorf("%w: no answer within %s: %w", store.ErrUnavailable, k.interval(), err)
-	}
+	got, err := lease.Bounded(ctx, lease.Interval(k.ttl), func(ctx context.Context) (store.Lease, error) {
+		return k.store.Acquire(ctx, SoloScope, k.holder, k.ttl)
+	})
 	if ctx.Err() == nil {
 		k.say(err)
 	}
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	if k.trouble = err; err == nil {
-		k.lease, k.sent = lease, begun
-		close(k.renewed)
-		k.renewed = make(chan struct{})
+		k.lease, k.sent = got, begun
 	}
-	return lease, err
+	k.mu.Unlock()
+	if err == nil {
+		k.trust.Note(begun)
+	} else {
+		k.trust.Fail(err)
+	}
+	return got, err
 }
 
 // say tells the log what has changed: not every attempt.
@@ -255,49 +238,30 @@ func reason(err error) error {
 }
 
 // Trusted reports whether a call may be begun, and otherwise what is closed when that may have changed.
-func (k *Solo) Trusted(int) (now bool, changed <-chan struct{}) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.certain() && !k.lost, k.renewed
-}
+func (k *Solo) Trusted(int) (now bool, changed <-chan struct{}) { return k.trust.Trusted() }
 
-func (k *Solo) certain() bool {
-	return !k.sent.IsZero() && time.Since(k.sent) < k.ttl-k.margin()
-}
-
-// Problem describes what is wrong with the lease, nil when nothing is.
+// Problem describes what is wrong with the lease, nil when nothing is. To stand by is nothing.
 func (k *Solo) Problem() error {
 	k.mu.Lock()
-	defer k.mu.Unlock()
+	lost := k.lost
+	k.mu.Unlock()
 	switch {
-	case k.lost:
+	case lost:
 		return fmt.Errorf("another process has taken lease %s", SoloScope)
-	case k.sent.IsZero() && errors.Is(k.trouble, store.ErrHeld):
-		return nil // it stands by
-	case k.sent.IsZero() && k.trouble != nil:
-		return fmt.Errorf("waiting for lease %s: %w", SoloScope, k.trouble)
-	case k.sent.IsZero() || k.trouble == nil && k.certain():
+	case k.Standby() != "":
 		return nil
 	}
-	calls := "calls to subsystems go on for now"
-	if !k.certain() {
-		calls = "no call to a subsystem is begun until it is"
-	}
-	why := k.trouble
-	if why == nil {
-		why = errors.New("the renewal has not been answered yet")
-	}
-	return fmt.Errorf("lease %s has not been renewed since %s; %s: %w", SoloScope, k.sent.Format(time.RFC3339), calls, why)
+	return k.trust.Problem()
 }
 
 // release gives the lease up, as it was given last: also one that came back at another epoch.
 func (k *Solo) release(ctx context.Context) error {
 	k.mu.Lock()
-	lease := k.lease
+	mine := k.lease
 	k.mu.Unlock()
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.grace)
 	defer cancel()
-	return k.store.Release(limited, lease)
+	return k.store.Release(limited, mine)
 }
 
 // sleep waits, and is false when ctx ends before.

@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,6 +29,7 @@ type storm struct {
 
 // TestStorm: whatever happens, at most one node trusts each shard at any time, and no assignment is ever worked on twice. When it is over, the nodes that are left have everything, evenly, and are at rest.
 func TestStorm(t *testing.T) {
+	everyday(t)
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		rapid.Check(inBubble{t}, func(rt *rapid.T) {
@@ -37,6 +39,22 @@ func TestStorm(t *testing.T) {
 			}
 			runTown(rt, filepath.Join(folder, "setpoint.db"), func(w *town) { (&storm{w, rt}).run() })
 		})
+	})
+}
+
+// everyday makes 15 rounds the default, which rapid has 100 of; those are for the soak.
+func everyday(t *testing.T) {
+	checks := flag.Lookup("rapid.checks")
+	if os.Getenv("SETPOINT_SOAK") != "" || checks.Value.String() != checks.DefValue {
+		return
+	}
+	if err := checks.Value.Set("15"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := checks.Value.Set(checks.DefValue); err != nil {
+			t.Error(err)
+		}
 	})
 }
 
@@ -76,7 +94,7 @@ func (s *storm) live() *node {
 
 // happen lets one thing happen, to one node.
 func (s *storm) happen() {
-	what := rapid.SampledFrom([]string{"start", "start", "kill", "stop", "freeze", "freeze", "late", "cut", "refuse", "lose", "reach", "cordon", "uncordon", "ill", "well", "linger", "pause", "fenced"}).Draw(s.t, "what")
+	what := rapid.SampledFrom([]string{"start", "start", "kill", "stop", "freeze", "freeze", "late", "cut", "refuse", "lose", "bar", "bar", "reach", "cordon", "uncordon", "ill", "well", "linger", "pause", "fenced"}).Draw(s.t, "what")
 	n := s.live()
 	switch {
 	case what == "start" || n == nil:
@@ -120,8 +138,11 @@ func (s *storm) disturb(w *wire, what string) {
 			w.refuse = store.ErrUnavailable
 		case "lose":
 			w.lose[rapid.SampledFrom([]string{"beat", "take", "give", "leave"}).Draw(s.t, "answer")] = 2
+		case "bar":
+			w.limit[rapid.SampledFrom([]string{"take", "give"}).Draw(s.t, "operation")] = store.ErrUnavailable
 		case "reach":
 			w.away, w.refuse = false, nil
+			clear(w.limit)
 		}
 	})
 }
@@ -145,13 +166,6 @@ func (s *storm) cordon(n *node, on bool) {
 	}
 }
 
-// delay sets how long what is under way takes.
-func (n *node) delay(d time.Duration) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.linger = d
-}
-
 // heal ends all faults, and sees to it that somebody lives.
 func (s *storm) heal() {
 	if len(s.counts()) == 0 {
@@ -165,6 +179,7 @@ func (s *storm) heal() {
 		n.set(func(w *wire) {
 			w.away, w.refuse, w.frozen, w.late = false, nil, time.Time{}, time.Time{}
 			clear(w.lose)
+			clear(w.limit)
 		})
 	}
 	s.advance(16 * ttl) // the longest recovery

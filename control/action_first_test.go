@@ -94,7 +94,9 @@ func TestALimitWaitsAsLongAsItsActionIsPaused(t *testing.T) {
 		tune(w)
 		w.Advance(20 * time.Minute)
 		order(w, "Pause", "")
-		w.Advance(24 * time.Hour)
+		w.Advance(12 * time.Hour)
+		w.Restart()
+		w.Advance(12 * time.Hour)
 		order(w, "Resume", "")
 		before := engine(w).Action
 		w.Advance(5 * time.Minute)

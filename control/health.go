@@ -27,7 +27,7 @@ func (h *health) committed(err error) (began bool, ended time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
-	case err == nil || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrRule) || errors.Is(err, store.ErrTooLarge):
+	case err == nil || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrRule) || errors.Is(err, store.ErrTooLarge) || errors.Is(err, store.ErrFenced):
 		if !h.failing.IsZero() {
 			ended = max(time.Since(h.failing), 1)
 		}

@@ -55,6 +55,9 @@ var remedies = map[string]string{
 	"client.StatusError":        "Match the cause with errors.Is; Causes lists the fields that are wrong.",
 	"lifecycle.Problem":         "Correct the table; the message draws it.",
 	"decide.Counterexample":     "Correct the table, or the claim.",
+	"lease.ErrUntrusted":        "Return, undo what the next holder must not find, and hold the lease anew.",
+	"lease.ErrReleased":         "Hold the lease anew.",
+	"setpointtest.Refusal":      "It is what the test has asked for.",
 	"subsystem.ErrNoAnswer":     "Ask again with the same token.",
 }
 

@@ -45,6 +45,9 @@ func Hold(ctx context.Context, st Leases, name string, o Options) (*Held, error)
 	if err != nil {
 		return nil, err
 	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("hold lease %s: %w", name, context.Cause(ctx))
+	}
 	h := &Held{
 		store: st, name: name, scope: Scope(name), o: o, random: rand.New(rand.NewPCG(o.Seed, 0x1ea5e)),
 		trust: NewTrust("lease "+string(Scope(name)), o.TTL), ended: make(chan struct{}), lost: make(chan struct{}),

@@ -17,7 +17,12 @@ type backend struct{ *setpoint.Plane }
 var _ api.Plane = backend{}
 
 // user is the name under which a client's writes are recorded.
-func user(by string) string { return "api:" + by }
+func user(ctx context.Context, by string) string {
+	if store.Administrator(ctx) {
+		return store.AdministratorPrefix + by
+	}
+	return store.ClientPrefix + by
+}
 
 func (b backend) Get(key resource.Key) (*resource.Object, bool) { return b.View().Get(key) }
 
@@ -40,12 +45,12 @@ func (b backend) Watch(ctx context.Context, from resource.Revision) (store.Strea
 }
 
 func (b backend) Create(ctx context.Context, by string, o *resource.Object, w api.WriteOptions) (*resource.Object, error) {
-	created, err := b.Plane.Create(ctx, user(by), o, w.DryRun)
+	created, err := b.Plane.Create(ctx, user(ctx, by), o, w.DryRun)
 	return created, translate(err)
 }
 
 func (b backend) Update(ctx context.Context, by string, key resource.Key, change api.Change, w api.WriteOptions) (*resource.Object, error) {
-	return b.Plane.Update(ctx, user(by), key, setpoint.Change(change), w.DryRun)
+	return b.Plane.Update(ctx, user(ctx, by), key, setpoint.Change(change), w.DryRun)
 }
 
 func (b backend) Delete(ctx context.Context, by string, key resource.Key, d api.DeleteOptions) (*resource.Object, bool, error) {
@@ -54,12 +59,12 @@ func (b backend) Delete(ctx context.Context, by string, key resource.Key, d api.
 			Field: "propagationPolicy", Type: resource.NotSupported, Message: "children are never orphaned here: an object is deleted after its children",
 		}}}
 	}
-	o, removed, err := b.Plane.Delete(ctx, user(by), key, setpoint.Preconditions{UID: d.UID, Revision: d.Revision}, d.DryRun)
+	o, removed, err := b.Plane.Delete(ctx, user(ctx, by), key, setpoint.Preconditions{UID: d.UID, Revision: d.Revision}, d.DryRun)
 	return o, removed, translate(err)
 }
 
 func (b backend) Signal(ctx context.Context, by string, key resource.Key, s api.Signal) (id store.SignalID, fresh bool, err error) {
-	id, fresh, err = b.Plane.Signal(ctx, user(by), key, setpoint.SignalRequest(s))
+	id, fresh, err = b.Plane.Signal(ctx, user(ctx, by), key, setpoint.SignalRequest(s))
 	return id, fresh, translate(err)
 }
 
@@ -74,7 +79,7 @@ func (b backend) Signals(key resource.Key) (*resource.Object, []store.Signal, bo
 }
 
 func (b backend) Warn(ctx context.Context, by string, key resource.Key, reason, message string) error {
-	return b.Plane.Warn(ctx, user(by), key, reason, message)
+	return b.Plane.Warn(ctx, user(ctx, by), key, reason, message)
 }
 
 func (b backend) Explain(key resource.Key) (any, bool) { return b.Plane.Explain(key) }

@@ -22,6 +22,9 @@ import (
 type Options struct {
 	// Listen is "host:port" of the API; port 0 chooses one.
 	Listen string
+	// AdminListen is "host:port" of the administrator's lane, "" for none: the same doors, with slots of their own, by which somebody gets through when the others are full. What comes in there goes
+	// before everything else into the next commit, and does not wait for others' reads of the database. It is for people and their tools; keep others away from it.
+	AdminListen string
 	// Store says where the database is, in one of the forms of [location.Parse]: the file of a SQLite database, or the URL of a PostgreSQL one. A file is
 	// made if it is not there, and brought to the newest schema.
 	Store string
@@ -78,21 +81,25 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("listen for requests: %w", err)
 	}
+	lane, err := o.administrators(ctx)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	plane, err = setpoint.New(ctx, setpoint.Config{
 		Store: st, Kinds: o.Kinds, Controllers: o.Controllers, Adapters: o.Adapters, Logger: o.Logger, Meter: metrics, Grace: o.Grace,
 		Version: o.Version, Address: "http://" + listener.Addr().String(),
 	})
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return errors.Join(err, listener.Close(), lane.close())
 	}
 	metrics.Watch(plane)
 	metrics.WatchAlerts(notifier)
 	metrics.WatchAvailability(surveyed{backend{plane}}, telemetry.AvailabilityOptions{Window: o.AvailabilityWindow, Logger: o.Logger})
-	return run(ctx, o, plane, listener, watcher, func(ctx context.Context) { raise(ctx, notifier, plane, o.Logger) })
+	return run(ctx, o, plane, listener, lane, watcher, func(ctx context.Context) { raise(ctx, notifier, plane, o.Logger) })
 }
 
 // run joins the parts: the first to end ends all, the API before the plane, so that what clients were promised is kept.
-func run(ctx context.Context, o Options, plane *setpoint.Plane, listener net.Listener, watcher *supervisor, raise func(context.Context)) error {
+func run(ctx context.Context, o Options, plane *setpoint.Plane, listener net.Listener, lane *adminLane, watcher *supervisor, raise func(context.Context)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer watcher.watch(ctx, plane, listener.Addr())()
@@ -101,7 +108,8 @@ func run(ctx context.Context, o Options, plane *setpoint.Plane, listener net.Lis
 	web.RegisterOnShutdown(doors.Drain)
 	working, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWorking()
-	ends := make(chan error, 5)
+	ends := make(chan error, 6)
+	go func() { ends <- lane.serve(ctx, plane, o); cancel() }()
 	go func() { ends <- plane.Run(working); cancel() }()
 	go func() {
 		err := web.Serve(listener)
@@ -126,7 +134,7 @@ func run(ctx context.Context, o Options, plane *setpoint.Plane, listener net.Lis
 	defer release()
 	stopped := web.Shutdown(grace)
 	stopWorking()
-	return errors.Join(stopped, <-ends, <-ends, <-ends, <-ends, <-ends)
+	return errors.Join(stopped, <-ends, <-ends, <-ends, <-ends, <-ends, <-ends)
 }
 
 // attend says where the server is, and runs what its owner wants to run beside it.
@@ -200,9 +208,11 @@ func Handler(plane *setpoint.Plane, o Options) *Doors {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	d := &Doors{mux: http.NewServeMux(), loaded: plane.Loaded(), plane: plane, log: o.Logger, api: api.New(api.Options{
-		Plane: backend{plane}, Logger: o.Logger, Metrics: o.Metrics, Version: o.Version,
-	})}
+	return doors(plane, o, api.Options{Plane: backend{plane}, Logger: o.Logger, Metrics: o.Metrics, Version: o.Version})
+}
+
+func doors(plane *setpoint.Plane, o Options, dialect api.Options) *Doors {
+	d := &Doors{mux: http.NewServeMux(), loaded: plane.Loaded(), plane: plane, log: o.Logger, api: api.New(dialect)}
 	d.mux.Handle("/", d.api)
 	kinds := kindsapi.Handler(plane.Registry())
 	d.mux.Handle(kindsapi.Path, kinds)

@@ -32,8 +32,8 @@ type Store struct {
 	renewed atomic.Int64
 
 	pool *pgxpool.Pool
-	// readers has a place for each connection that reads of callers may take. The pool has one more, for the feed.
-	readers   chan struct{}
+	// readers has a place for each connection that reads of callers may take, administrators one for theirs. The pool has one more, for the feed.
+	readers, administrators chan struct{}
 	steady    *steady
 	committer *committer
 	feed      *feed.Feed
@@ -73,8 +73,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.location = locate(config.ConnConfig)
 	// A scan may pause between two tables while its reader works.
 	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "60s"
-	config.MaxConns, config.MinConns = int32(o.Readers)+1, 0
-	s.readers = make(chan struct{}, o.Readers)
+	config.MaxConns, config.MinConns = int32(o.Readers)+2, 0
+	s.readers, s.administrators = make(chan struct{}, o.Readers), make(chan struct{}, 1)
 	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
 		s.follower.doubtPast()
 		return asApp(ctx, c)
@@ -217,15 +217,19 @@ func (s *Store) reading(ctx context.Context, f func(context.Context) error) erro
 	return draft.Unavailable(err)
 }
 
-// querying is reading from the pool, as one of a limited number: slow readers keep other readers waiting, and nobody else.
+// querying is reading from the pool, as one of a limited number: slow readers keep other readers waiting, and nobody else: no administrator either.
 func (s *Store) querying(ctx context.Context, f func(context.Context) error) error {
 	return s.reading(ctx, func(ctx context.Context) error {
+		places := s.readers
+		if store.Administrator(ctx) {
+			places = s.administrators
+		}
 		select {
-		case s.readers <- struct{}{}:
+		case places <- struct{}{}:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		defer func() { <-s.readers }()
+		defer func() { <-places }()
 		return f(ctx)
 	})
 }

@@ -34,6 +34,9 @@ func (p *printer) action(a *resource.Action) {
 	p.text("phase", string(a.Phase))
 	p.optional("halt", string(a.Halt))
 	p.optional("halted", a.Halted)
+	if !a.Paused.IsZero() {
+		p.time("paused", a.Paused)
+	}
 	p.optional("end", string(a.End))
 	p.optional("message", a.Message)
 	array(p, "signals", a.Signals, func(p *printer, n *uint64) { p.b = strconv.AppendUint(p.b, *n, 10) })
@@ -150,6 +153,8 @@ func (c *cursor) action(field string, a *resource.Action) {
 		a.Halt = resource.ActionHalt(c.text())
 	case "halted":
 		a.Halted = c.text()
+	case "paused":
+		a.Paused = c.time()
 	case "message":
 		a.Message = c.text()
 	case "end":

@@ -70,7 +70,7 @@ func action(t *rapid.T) *resource.Action {
 	}
 	text := func() string { return texts.Draw(t, "text") }
 	a := &resource.Action{Name: text(), Run: resource.Revision(rapid.Uint64().Draw(t, "run")), From: lifecycle.State(text()), Since: times.Draw(t, "since"),
-		Deadline: times.Draw(t, "deadline"), Phase: resource.ActionPhase(text()), Halt: resource.ActionHalt(text()), Halted: text(), Message: text(), End: resource.ActionOutcome(text()), Plan: text()}
+		Deadline: times.Draw(t, "deadline"), Phase: resource.ActionPhase(text()), Halt: resource.ActionHalt(text()), Halted: text(), Paused: times.Draw(t, "paused"), Message: text(), End: resource.ActionOutcome(text()), Plan: text()}
 	for range rapid.IntRange(0, 2).Draw(t, "signals") {
 		a.Signals = append(a.Signals, rapid.Uint64().Draw(t, "signal"))
 	}

@@ -55,7 +55,7 @@ func TestEveryField(t *testing.T) {
 		v    any
 		want int
 	}{{command.Command{}, 21}, {store.Signal{}, 12}, {store.Timer{}, 5}, {store.Batch{}, 9}, {resource.Meta{}, 9}, {store.ObjectChange{}, 3}, {store.CommandChange{}, 2},
-		{resource.Attributes{}, 11}, {resource.Action{}, 13}, {resource.ActionStep{}, 7}, {resource.ActionEnd{}, 6}, {resource.StandingSignal{}, 5}, {resource.Owner{}, 6}, {resource.Condition{}, 6}, {resource.Wait{}, 7}, {resource.Ref{}, 2}, {resource.Key{}, 3}} {
+		{resource.Attributes{}, 11}, {resource.Action{}, 14}, {resource.ActionStep{}, 7}, {resource.ActionEnd{}, 6}, {resource.StandingSignal{}, 5}, {resource.Owner{}, 6}, {resource.Condition{}, 6}, {resource.Wait{}, 7}, {resource.Ref{}, 2}, {resource.Key{}, 3}} {
 		if typ := reflect.TypeOf(c.v); typ.NumField() != c.want {
 			t.Errorf("%s has %d fields, the codec was written for %d: store the new one, under a new version", typ, typ.NumField(), c.want)
 		}

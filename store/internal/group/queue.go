@@ -89,10 +89,7 @@ func drain(group []*Member, from chan *Member, limit int) []*Member {
 // Commit queues a draft and waits for its answer. One that no group has taken yet is withdrawn when the context ends.
 func (q *Queue) Commit(ctx context.Context, d *draft.Draft) (store.Receipt, error) {
 	m := &Member{Draft: d, answer: make(chan Answer, 1)}
-	lane := q.Normal
-	if strings.HasPrefix(d.Tx.Writer.Name, "api:") {
-		lane = q.Urgent
-	}
+	lane := q.lane(d.Tx.Writer.Name)
 	if ctx.Err() != nil {
 		return store.Receipt{}, withdrawnError(ctx)
 	}
@@ -111,6 +108,17 @@ func (q *Queue) Commit(ctx context.Context, d *draft.Draft) (store.Receipt, erro
 		return store.Receipt{}, a.Err
 	}
 	return a.Receipt, nil
+}
+
+// lane is where a writer waits. Clients take at most half of the urgent lane, so that an administrator always finds room in it, with few before him, and never waits at the door behind a crowd of them.
+func (q *Queue) lane(writer string) chan *Member {
+	switch {
+	case strings.HasPrefix(writer, store.AdministratorPrefix):
+		return q.Urgent
+	case strings.HasPrefix(writer, store.ClientPrefix) && len(q.Urgent) < cap(q.Urgent)/2:
+		return q.Urgent
+	}
+	return q.Normal
 }
 
 func (q *Queue) await(ctx context.Context, m *Member) Answer {
