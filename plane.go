@@ -48,6 +48,7 @@ type Plane struct {
 	engine   *control.Engine
 	owner    cluster.Owner
 	member   *cluster.Member // nil when the store is not shared
+	run      store.NodeID
 }
 
 // New checks the parts, and registers the kinds' rules with the store. Every problem is reported at once.
@@ -92,6 +93,7 @@ func New(ctx context.Context, c Config) (*Plane, error) {
 func (p *Plane) own() (err error) {
 	c := &p.config
 	run := c.Name + "#" + string(c.NewUID()) // a name may come again, and each run is another holder
+	p.run = store.NodeID(run)
 	shared, sharded := c.Store.(store.Sharded)
 	if !sharded || !c.Store.Info().Shared {
 		p.owner, err = cluster.NewSolo(cluster.SoloOptions{Store: c.Store, Holder: run, TTL: c.LeaseTTL, Logger: c.Logger, Seed: c.Seed, Grace: c.Grace})
@@ -123,7 +125,13 @@ func (p *Plane) View() *view.View { return p.engine.View() }
 func (p *Plane) Store() store.Store { return p.store }
 
 // Explain answers why an object is where it is.
-func (p *Plane) Explain(key Key) (control.Explanation, bool) { return p.engine.Explain(key) }
+func (p *Plane) Explain(key Key) (control.Explanation, bool) {
+	x, found := p.engine.Explain(key)
+	if found && p.member != nil {
+		x.Node = p.member.Works(resource.Shard(key.Namespace, key.Name))
+	}
+	return x, found
+}
 
 // History returns what happened to an object, oldest first. It reads the database.
 func (p *Plane) History(ctx context.Context, q store.HistoryQuery) ([]Entry, error) {
@@ -152,6 +160,20 @@ func (p *Plane) InCharge() (now bool, changed <-chan struct{}) {
 
 // Member is this process as a node of a cluster, nil when its store is not shared.
 func (p *Plane) Member() *cluster.Member { return p.member }
+
+// Node is this process as others know it: which run of which program, and how many shards it has, as far as it knows itself.
+func (p *Plane) Node() store.Node {
+	n := store.Node{ID: p.run, Name: p.config.Name, Version: p.config.Version, Address: p.config.Address}
+	for shard := range resource.Shards {
+		if _, mine := p.owner.Fence(shard); mine {
+			n.Shards++
+		}
+	}
+	return n
+}
+
+// Fence is the condition that this process's commits about a shard have to carry, false when the shard is another's.
+func (p *Plane) Fence(shard int) (store.Fence, bool) { return p.owner.Fence(shard) }
 
 // Controllers reports the queues of the controllers.
 func (p *Plane) Controllers() []control.ControllerStats { return p.engine.Controllers() }

@@ -71,6 +71,9 @@ func (a *app) explain(x *client.Explanation) error {
 	if !x.Deleting.IsZero() {
 		p.line("Deletion was asked for %s ago; held by: %s", a.since(x.Deleting), legible.Dash(joined(x.Finalizers)))
 	}
+	if x.Node != "" {
+		p.line("Node %s works on it.", x.Node)
+	}
 	if x.ObservedGeneration < x.Generation {
 		p.line("Its controller has seen generation %d; the present one is %d.", x.ObservedGeneration, x.Generation)
 	}

@@ -19,6 +19,8 @@ type Explanation struct {
 	Revision           resource.Revision   `json:"revision"`
 	State              lifecycle.State     `json:"state,omitempty"`
 	StateSince         time.Time           `json:"stateSince,omitzero"`
+	// Node is the name of the node that works on the object, "" where one process does everything, or when nobody does.
+	Node string `json:"node,omitempty"`
 	// Budget is how long the object may stay in its state, as Go writes durations; "" for ever.
 	Budget     string               `json:"budget,omitempty"`
 	Late       bool                 `json:"late,omitempty"`

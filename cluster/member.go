@@ -156,6 +156,26 @@ func (m *Member) Standing() (store.Standing, time.Time) {
 	return m.outlook.standing, m.outlook.at
 }
 
+// Works is the name of the node that has a shard, as far as this one knows; "" when nobody has.
+func (m *Member) Works(shard int) string {
+	if m.owned[shard].Load() != nil {
+		return m.o.Name
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, a := range m.outlook.standing.Shards {
+		if a.Shard != shard {
+			continue
+		}
+		for _, n := range m.outlook.standing.Nodes {
+			if n.ID == a.Node && n.ID != m.o.Node {
+				return n.Name
+			}
+		}
+	}
+	return ""
+}
+
 // Problem describes what is wrong between this node and the database, nil when nothing is.
 func (m *Member) Problem() error {
 	if err := m.trust.Problem(); err != nil {

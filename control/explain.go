@@ -31,6 +31,8 @@ type Explanation struct {
 	LastAction *resource.ActionEnd       `json:"lastAction,omitempty"`
 	Signals    []resource.StandingSignal `json:"signals,omitempty"`
 	Deleting   time.Time                 `json:"deleting,omitzero"`
+	// Node is the name of the node that works on the object, "" where one process does everything, or when nobody does.
+	Node string `json:"node,omitempty"`
 	// Finalizers name who holds a deleted object.
 	Finalizers []resource.Finalizer `json:"finalizers,omitempty"`
 	Queue      []QueueEntry         `json:"queue,omitempty"`
