@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	zsqlite "zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
@@ -36,7 +37,7 @@ func closeStore(tb testing.TB, st store.Store) {
 
 // engine is a store that counts its statements.
 type engine interface {
-	store.Store
+	store.Sharded
 	Statements() uint64
 }
 
@@ -90,8 +91,41 @@ type running struct {
 	ended  chan error
 }
 
-// runPlane assembles a plane and waits until it has loaded what exists.
+// runPlane assembles a plane and waits until it has loaded what exists, and works on all of it.
 func runPlane(tb testing.TB, c setpoint.Config) *running {
+	tb.Helper()
+	r := runNode(tb, c)
+	await(tb, "one plane has everything", func() bool { return r.shards() == resource.Shards })
+	return r
+}
+
+// await waits until something holds that is not announced.
+func await(tb testing.TB, what string, holds func() bool) {
+	tb.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-tb.Context().Done():
+			tb.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// shards counts those that a plane works on.
+func (r *running) shards() int {
+	switch m := r.Member(); {
+	case m != nil:
+		return len(m.Shards())
+	case r.Standby() == "" && r.Ready() == nil:
+		return resource.Shards
+	}
+	return 0
+}
+
+// runNode assembles a plane and waits until it has loaded what exists.
+func runNode(tb testing.TB, c setpoint.Config) *running {
 	tb.Helper()
 	plane, err := setpoint.New(tb.Context(), c)
 	if err != nil {
