@@ -20,8 +20,15 @@
 // # The feed
 //
 // A commit that follows the last one known is given to the watchers at once, as the very objects that were written. Otherwise, and for commits of other processes, the
-// follower (follow.go) reads the table, woken by a notification per group. A notification that gets lost costs one period of renewal at most: renewing a lease, which every
-// node does, also tells the newest revision (hints.go).
+// follower (follow.go) reads the table, woken by a notification per group. A notification that gets lost costs one period of renewal at most: renewing a lease, or a
+// node's beat, also tells the newest revision (hints.go).
+//
+// # The work of many nodes
+//
+// A shard's assignment is a row of the table of leases, whose holder is a node (shards.go, nodes.go), so that commit_v2 checks its epoch as it checks any. Taking one waits for the counter, as every change
+// of a holder does: a commit under the former epoch is either before the revision that the taker is told, or refused. A beat is one statement, writes one row that is the node's own, and
+// stands for the heartbeat of the store; assignments come with it only when their version is another one. Changes are announced on a channel of their own, and the session that listens says
+// so also when it begins, since some may have been missed. See migrations/00007_shards.sql for how old and new programs keep apart.
 //
 // # When another server becomes the primary
 //

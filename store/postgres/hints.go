@@ -38,10 +38,10 @@ func (f *follower) session(ctx context.Context) (heard bool, _ error) {
 	if _, err := conn.Exec(ctx, "LISTEN setpoint"); err != nil {
 		return false, err
 	}
-	if _, err := conn.Exec(ctx, "LISTEN setpoint_proposal"); err != nil {
+	if _, err := conn.Exec(ctx, "LISTEN setpoint_shards"); err != nil {
 		return false, err
 	}
-	if _, err := conn.Exec(ctx, "LISTEN setpoint_shards"); err != nil {
+	if _, err := conn.Exec(ctx, "LISTEN setpoint_proposal"); err != nil {
 		return false, err
 	}
 	f.listens(true)

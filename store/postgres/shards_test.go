@@ -67,6 +67,21 @@ func TestBeatIsOneStatement(t *testing.T) {
 	}
 }
 
+// TestKnownAssignmentsAreNotSent: what a node knows already does not even travel.
+func TestKnownAssignmentsAreNotSent(t *testing.T) {
+	s := open(t, nil)
+	beats(t, s, "n1")
+	takes(t, s, "n1", 1, 2, 3)
+	const ask = "SELECT cardinality(a_shard) FROM setpoint.beat_v1('n1', 'n1', '', '', '', '1 hour', NULL, %)"
+	const version = "(SELECT counter FROM setpoint.lease WHERE scope = 'shards')"
+	if n := mustPSQL(t, s.options.URL, strings.Replace(ask, "%", version, 1)); n != "" {
+		t.Errorf("%s assignments are sent to who knows their version", n)
+	}
+	if n := mustPSQL(t, s.options.URL, strings.Replace(ask, "%", version+" - 1", 1)); n != "3" {
+		t.Errorf("%q assignments are sent to who knows an older version, want 3", n)
+	}
+}
+
 // TestBeatsAreHeartbeats: a store whose node beats often enough asks for nothing else, and learns of commits by it.
 func TestBeatsAreHeartbeats(t *testing.T) {
 	s := open(t, func(o *Options) { o.Heartbeat = 50 * time.Millisecond })
@@ -125,11 +140,12 @@ func TestProgramsBeforeShards(t *testing.T) {
 				t.Errorf("the old process cannot commit, and nobody has taken anything: %v", err)
 			}
 			c.end(t, s, old)
-			for len(taken) == 0 {
+			testkit.Wait(t, "the shard can be taken", func() bool {
 				if taken, _, err = s.Take(t.Context(), "n1", []int{1}); err != nil && !errors.Is(err, store.ErrHeld) {
 					t.Fatal(err)
 				}
-			}
+				return len(taken) == 1
+			})
 			if err := fenced(t, s, "b", "plane", old.Epoch); !errors.Is(err, store.ErrFenced) {
 				t.Errorf("the old process commits beside the new one: %v, want ErrFenced", err)
 			}

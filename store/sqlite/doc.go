@@ -23,6 +23,12 @@
 // the kernel frees the lock of a dead process, and only then, whoever opens knows that every earlier holder of a lease is dead: leases are free at
 // once, without waiting for their time, and epochs rise all the same. Leases live by the clock of this process, so renewing one writes nothing.
 //
+// # Nodes and shards
+//
+// [Store] is a [store.Sharded] too, so that a plane can be run the same way on one file: then usually one node has all shards, and several in tests. A shard's assignment is a row of the table of
+// leases, freed like every lease when the file is opened. Only a node's first beat writes; its membership is kept in memory, lives by the clock of this process, and dies with it. Triggers count the
+// version of assignments and cordons, so that one made by hand is noticed as well.
+//
 // # A person with a shell
 //
 // The rules are in the file (migrations/): triggers refuse an illegal transition, a version that does not move by one commit, a changed identity, an
@@ -51,5 +57,5 @@
 // # Limits
 //
 // One writing process, on a local file system, on a Unix system (the lock is flock). A COMMIT costs an fsync: 6,500 lone commits/s on a calm disk,
-// 20,000 and more when many wait. Several nodes need a database server.
+// 20,000 and more when many wait. Nodes on several machines need a database server.
 package sqlite

@@ -217,6 +217,10 @@ func shardsGive(s *suite) {
 	if len(again) != 1 || again[0].Epoch.Compare(first[2].Epoch) <= 0 {
 		s.Errorf("it takes again what it gave up: %+v; want a higher epoch than %s", again, first[2].Epoch)
 	}
+	s.give(first[2]) // its own, under the epoch of before: that one was given up already
+	if st := s.join("n1"); len(st.Shards) != 3 || st.Shards[2] != again[0] {
+		s.Errorf("assignments %+v; want %+v still among them: an assignment of the past is not the present one", st.Shards, again)
+	}
 	if err := s.holds(first[2], "before"); !errors.Is(err, store.ErrFenced) {
 		s.Errorf("a commit under the epoch that it had before: %v, want ErrFenced", err)
 	}

@@ -139,7 +139,7 @@ BEGIN
         FROM setpoint.meta m, (SELECT DISTINCT n FROM unnest(p_shards) n) w WHERE w.n >= 0 AND w.n < m.shards
       ON CONFLICT (scope) DO UPDATE SET holder = excluded.holder, incarnation = excluded.incarnation, expires = excluded.expires, since = excluded.since,
         counter = CASE WHEN k.incarnation = excluded.incarnation THEN k.counter + 1 ELSE 1 END
-      WHERE k.holder = '' OR k.incarnation <> excluded.incarnation OR NOT EXISTS (SELECT 1 FROM setpoint.node o WHERE o.id = k.holder)
+      WHERE k.holder = '' OR k.incarnation <> excluded.incarnation OR NOT EXISTS (SELECT 1 FROM setpoint.node o WHERE o.id = k.holder AND o.expires > now)
       RETURNING substr(k.scope, 7)::int AS shard, k.incarnation, k.counter, k.since)
   SELECT array_agg(t.shard ORDER BY t.shard), array_agg(t.incarnation ORDER BY t.shard), array_agg(t.counter ORDER BY t.shard), array_agg(t.since ORDER BY t.shard)
     INTO shards, incarnations, counters, times FROM taken t;
