@@ -33,7 +33,7 @@ type ExitCode struct {
 // ExitCodes lists the exit codes, in ascending order.
 var ExitCodes = []ExitCode{
 	{ExitOK, "Done."},
-	{ExitError, "Failed, for none of the reasons below."},
+	{ExitError, "Failed, for none of the reasons below; or setpoint doctor has found what needs somebody."},
 	{ExitUsage, "The command line, a manifest or the configuration is wrong; nothing was asked of a server."},
 	{ExitNotFound, "The object, or the kind, does not exist."},
 	{ExitConflict, "The object exists already, is being deleted, or was changed by another meanwhile. Read it again."},

@@ -17,8 +17,8 @@ func (a *app) health() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "health",
 		Short: "Ask whether the server is doing its work, or is alive",
-		Long: `Ask the server whether it is doing its work: everything is loaded, it has the lease, commits succeed, workers move. With --live, ask only whether it is alive:
-whether there is no need to restart it. One that stands by for the lease of another is alive and not ready.
+		Long: `Ask the server whether it is doing its work: everything is loaded and current, commits succeed, workers move. With --live, ask only whether it is alive: whether there is no
+need to restart it. One that has no work because others have it, drained or standing by, is ready.
 
 It is for supervisors that can run a program and nothing else. Exit code 0 says yes, 6 says no, or that nobody answered in time; the reason is on standard error.`,
 		Example: `  setpoint health

@@ -12,6 +12,7 @@ import (
 	"github.com/setpointhq/setpoint/api"
 	"github.com/setpointhq/setpoint/api/backupapi"
 	"github.com/setpointhq/setpoint/api/kindsapi"
+	"github.com/setpointhq/setpoint/api/nodesapi"
 	"github.com/setpointhq/setpoint/client"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
@@ -25,6 +26,7 @@ type plane struct {
 	database *sqlite.Store
 	view     *view.View
 	explain  func(*resource.Object) client.Explanation
+	cluster  *cluster
 }
 
 // server is a plane behind a port.
@@ -35,7 +37,7 @@ type server struct {
 
 // startServer serves kinds from a database in a folder, until stop is called.
 func startServer(folder string, kinds ...*resource.Definition) (s *server, stop func() error, err error) {
-	p := &plane{view: view.New(), explain: explain}
+	p := &plane{view: view.New(), explain: explain, cluster: newCluster()}
 	if err := p.kinds.Register(kinds...); err != nil {
 		return nil, nil, err
 	}
@@ -58,6 +60,9 @@ func startServer(folder string, kinds ...*resource.Definition) (s *server, stop 
 	mux.Handle("/", h)
 	mux.Handle(kindsapi.Path, kindsapi.Handler(&p.kinds))
 	mux.Handle(kindsapi.Path[:len(kindsapi.Path)-1], kindsapi.Handler(&p.kinds))
+	for _, path := range nodesapi.Paths {
+		mux.Handle(path, nodesapi.Handler(p.cluster))
+	}
 	mux.Handle(backupapi.Path, backupapi.Handler(p.database.Backup))
 	s = &server{p, httptest.NewServer(mux)}
 	return s, func() error {

@@ -44,7 +44,7 @@ func TestEveryCommandIsDocumented(t *testing.T) {
 			t.Errorf("%s does nothing", c.Name())
 		}
 	}
-	for _, name := range strings.Fields("dev serve get describe apply delete watch wait history availability why signal kinds migrate backup restore version") {
+	for _, name := range strings.Fields("dev serve get describe apply delete watch wait history availability why signal kinds nodes leases drain uncordon doctor health migrate backup restore version") {
 		if !commands[name] {
 			t.Errorf("there is no command %s", name)
 		}

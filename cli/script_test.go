@@ -134,7 +134,7 @@ func TestScripts(t *testing.T) {
 			})
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"engine": engine, "exits": script.Exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"engine": engine, "cluster": lonely, "exits": script.Exits},
 	})
 }
 
@@ -160,6 +160,17 @@ func engine(ts *testscript.TestScript, neg bool, args []string) {
 			applyChange(ts, s, o, what, value, find)
 		}
 	}))
+}
+
+// lonely puts the server on a database of one process: cluster alone.
+func lonely(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 || args[0] != "alone" {
+		ts.Fatalf("usage: cluster alone")
+	}
+	c := ts.Value("server").(*server).cluster
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.alone = true
 }
 
 func applyChange(ts *testscript.TestScript, s *server, o *resource.Object, what, value string, find func(string) resource.Key) {

@@ -14,8 +14,9 @@ import (
 // afterLapse is how long after the moment at which another node lapses it is looked whether it has.
 const afterLapse = 5 * time.Millisecond
 
-// returning is how long, after an outage in which memberships have lapsed, the others are given to come back before their shards are taken: longer than they wait between two attempts.
-func returning(ttl time.Duration) time.Duration { return 2 * min(ttl/4, time.Second) }
+// returning is how long, after a beat that was not answered, the others are given to show that they are there before their shards are taken: longer than they wait between two beats. In an outage
+// memberships may have lapsed that come back; and the server that answers after it may be another one, by whose clock they have lapsed though they have not.
+func returning(ttl time.Duration) time.Duration { return lease.Interval(ttl) + min(ttl/4, time.Second) }
 
 // beat renews the membership, and learns how things stand. It fails with what ends the run.
 func (l *loop) beat() error {
@@ -31,8 +32,8 @@ func (l *loop) beat() error {
 	if err != nil {
 		return l.failed(err)
 	}
-	if l.failures > 0 && !l.m.trust.Certain() {
-		l.takeAt = time.Now().Add(returning(l.m.o.TTL)) // the others have not been answered either
+	if l.failures > 0 { // the others may not have been answered either, or by another server, whose clock is ahead
+		l.takeAt = time.Now().Add(returning(l.m.o.TTL))
 	}
 	l.failures = 0
 	l.next = l.sent.Add(lease.Interval(l.m.o.TTL))
@@ -64,6 +65,10 @@ func (l *loop) absorb(s store.Standing) {
 	l.version, l.joined = s.Version, true
 	lost, gained := l.compare()
 	l.drop(lost)
+	if len(lost) > 0 {
+		l.m.o.Logger.Warn("shards are another node's", "node", l.m.o.Name, "shards", len(lost))
+		l.work.Lost(numbers(lost))
+	}
 	l.m.trust.Note(l.sent)
 	l.own(gained)
 	l.watch(time.Now())
@@ -71,10 +76,6 @@ func (l *loop) absorb(s store.Standing) {
 	l.m.mu.Lock()
 	l.m.outlook.standing, l.m.outlook.at = s, l.sent
 	l.m.mu.Unlock()
-	if len(lost) > 0 {
-		l.m.o.Logger.Warn("shards are another node's", "node", l.m.o.Name, "shards", len(lost))
-		l.work.Lost(numbers(lost))
-	}
 	if len(gained) > 0 {
 		l.m.o.Logger.Info("shards that were taken without an answer are this node's", "node", l.m.o.Name, "shards", len(gained))
 		l.work.Gained(gained, s.Revision)

@@ -95,22 +95,7 @@ func (k *Solo) Run(ctx context.Context, work Work) error {
 		all[i], shards[i] = store.Assignment{Shard: i, Node: store.NodeID(k.holder), Epoch: got.Epoch}, i
 	}
 	work.Gained(all, 0)
-	keeping, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	var watching sync.WaitGroup
-	watching.Go(func() {
-		select {
-		case err := <-k.refused:
-			stop(err)
-		case <-keeping.Done():
-		}
-	})
-	err = k.keep(keeping, got)
-	if err == nil && ctx.Err() == nil {
-		err = context.Cause(keeping)
-	}
-	stop(nil)
-	watching.Wait()
+	err = k.until(ctx, work, shards, got)
 	if errors.Is(err, store.ErrFenced) {
 		k.mu.Lock()
 		k.lost = true
@@ -119,9 +104,34 @@ func (k *Solo) Run(ctx context.Context, work Work) error {
 		work.Lost(shards)
 		return errors.Join(fmt.Errorf("another process has taken lease %s; this one stops: %w", SoloScope, err), k.release(ctx))
 	}
-	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.grace)
-	defer cancel()
-	return errors.Join(err, work.Release(limited, shards), k.release(ctx))
+	return errors.Join(err, k.release(ctx))
+}
+
+// until keeps the lease until ctx ends and nothing is under way any more, or the grace period is over. It fails with store.ErrFenced when the lease is lost before.
+func (k *Solo) until(ctx context.Context, work Work, shards []int, got store.Lease) error {
+	keeping, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	var released error
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case err := <-k.refused:
+			stop(err)
+		case <-keeping.Done():
+		case <-ctx.Done():
+			limited, cancel := context.WithTimeout(keeping, k.grace)
+			defer cancel()
+			released = work.Release(limited, shards)
+			stop(nil)
+		}
+	})
+	err := k.keep(keeping, got)
+	if cause := context.Cause(keeping); err == nil && ctx.Err() == nil && cause != nil {
+		err = cause
+	}
+	stop(nil)
+	watching.Wait()
+	return errors.Join(err, released)
 }
 
 // Fence is that of the lease, for every shard.

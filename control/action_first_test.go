@@ -200,3 +200,29 @@ func TestALateSignalThatWasRefusedIsRaisedWhenItMayBe(t *testing.T) {
 		}
 	})
 }
+
+// TestAPausePutsOffTheEndOfACallThatIsRepeated: nothing is refused for its deadline meanwhile, and afterwards there is as much time as there was.
+func TestAPausePutsOffTheEndOfACallThatIsRepeated(t *testing.T) {
+	k := newKeeper()
+	k.say("one", full)
+	s := engineSetup(k, setpoint.Call("one", shop, func(*engineRun) *spec { return &spec{} }).Within(10*time.Minute).Absent())
+	s.Policy = setpoint.Policy{Cap: time.Minute, Timeout: time.Hour}
+	k.program = s.Controllers
+	setpointtest.Run(t, s, func(w *setpointtest.World) {
+		built(w)
+		tune(w)
+		w.Advance(5 * time.Minute)
+		order(w, "Pause", "")
+		w.Advance(20 * time.Minute)
+		if got := phases(w); got != "one:Running" {
+			t.Fatalf("after a pause beyond its end the steps are %s", got)
+		}
+		order(w, "Resume", "")
+		w.Advance(2 * time.Minute)
+		k.say("one", resultZero)
+		w.Converge(time.Hour)
+		wantEnd(w, "Succeeded, in Running")
+		wantDone(w, k, "+one")
+		atRest(w)
+	})
+}

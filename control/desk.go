@@ -125,7 +125,12 @@ func (d *dispatcher) recordEarly(ctx context.Context, unit string) error {
 	d.mu.Lock()
 	snapshot := d.engine.view.Snapshot()
 	for slot, loss := range d.early {
-		if c, ok := snapshot.Command(slot); ok && c.Unit == unit && c.Token == loss.Token && c.Phase == command.Done {
+		c, ok := snapshot.Command(slot)
+		if !ok || !d.mine(c) {
+			delete(d.early, slot) // who works on it now hears of it too
+			continue
+		}
+		if c.Unit == unit && c.Token == loss.Token && c.Phase == command.Done {
 			lost, reasons[c.Token] = append(lost, *c), loss.Reason
 		}
 	}

@@ -100,7 +100,7 @@ func (d *dispatcher) deliver(ctx context.Context, unit string) queue.Verdict {
 		defer d.engine.shards.end(c.Object)
 	}
 	mine := *c
-	mine.Unknown = d.begin(c)
+	mine.Unknown = d.begin(c) || d.everywhere(c) // of which another node may have begun an attempt
 	result, sent := d.attempt(ctx, mine, fence)
 	if !sent {
 		return queue.Verdict{End: queue.Waiting, Due: time.Now()}
@@ -132,10 +132,12 @@ func (d *dispatcher) take(ctx context.Context, unit string) (*command.Command, s
 		}
 		trusted, changed := d.engine.owner.Trusted(shardOf(c.Object))
 		if trusted && d.engine.shards.begin(c.Object) {
-			if fence, mine := d.engine.owner.Fence(shardOf(c.Object)); mine {
+			// In this order: that the row is as it was is asked after the epoch is known, so that no old wish goes out under a new epoch.
+			if fence, mine := d.engine.owner.Fence(shardOf(c.Object)); mine && d.unchanged(c) {
 				return c, fence, queue.Verdict{}
 			}
 			d.engine.shards.end(c.Object)
+			return nil, store.Fence{}, queue.Verdict{End: queue.Waiting, Due: time.Now()}
 		}
 		if trusted {
 			return nil, store.Fence{}, queue.Verdict{End: queue.Waiting} // it has just been given up
@@ -180,6 +182,14 @@ func (d *dispatcher) pick(unit string) (due *command.Command, next time.Time) {
 	return due, next
 }
 
+// unchanged reports whether a command is, in the view, as it was picked.
+func (d *dispatcher) unchanged(c *command.Command) bool {
+	snapshot := d.engine.view.Snapshot()
+	defer snapshot.Close()
+	now, ok := snapshot.Command(c.Slot)
+	return ok && now.Revision == c.Revision
+}
+
 // overtime is how long an adapter may take to notice that its call's deadline has passed, before it is reported as stuck.
 const overtime = 5 * time.Second
 
@@ -193,12 +203,25 @@ func (d *dispatcher) attempt(ctx context.Context, c command.Command, fence store
 	limited, cancel := context.WithTimeout(ctx, d.policy.Timeout)
 	defer cancel()
 	defer d.crew.watch(d.policy.Timeout+overtime, "a call with key "+c.Key, &c.Object)()
-	expired := !c.Deadline.IsZero() && !d.engine.now().Before(c.Deadline)
+	expired := !c.Deadline.IsZero() && !d.engine.now().Before(c.Deadline) && !d.engine.paused(c.Object)
 	begun := time.Now()
-	if r, sent = d.ask(limited, call, c.Unknown, expired); sent {
+	if r, sent = d.ask(limited, call, fence, c.Unknown, expired); sent {
 		d.engine.meter.Call(string(d.name), string(r.Outcome), time.Since(begun))
 	}
 	return r, sent
+}
+
+// keeps reports whether a shard is still this process's for sure, and under the epoch of a fence.
+func (e *Engine) keeps(fence store.Fence, shard int) bool {
+	trusted, _ := e.owner.Trusted(shard)
+	now, mine := e.owner.Fence(shard)
+	return trusted && mine && now == fence
+}
+
+// paused reports whether an action of an object is paused: its limits wait.
+func (e *Engine) paused(key resource.Key) bool {
+	o, ok := e.view.Get(key)
+	return ok && o.Action != nil && o.Action.Halt == resource.HaltPaused
 }
 
 // callScope names a scope to a subsystem: "" when there is one for everything.
@@ -220,7 +243,7 @@ func (d *dispatcher) begin(c *command.Command) (doubtful bool) {
 }
 
 // ask makes the calls of an attempt. A look-up may take long: whether the lease can still be trusted is asked again after it.
-func (d *dispatcher) ask(ctx context.Context, call command.Call, doubtful, expired bool) (r command.Result, sent bool) {
+func (d *dispatcher) ask(ctx context.Context, call command.Call, fence store.Fence, doubtful, expired bool) (r command.Result, sent bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			d.engine.log.Error("panic in an adapter", "adapter", d.name, "key", call.Key, "panic", p, "stack", string(debug.Stack()))
@@ -239,7 +262,7 @@ func (d *dispatcher) ask(ctx context.Context, call command.Call, doubtful, expir
 	if expired {
 		return command.Result{Outcome: command.OutcomeRefused, Class: command.Terminal, Message: "its deadline passed before it was done"}, true
 	}
-	if trusted, _ := d.engine.owner.Trusted(shardOf(call.Object)); !trusted && call.Scope != string(everywhereScope) {
+	if fence.Scope != everywhereScope && !d.engine.keeps(fence, shardOf(call.Object)) {
 		return command.Result{}, false
 	}
 	return d.adapter.Do(ctx, call), true

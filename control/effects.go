@@ -22,7 +22,8 @@ type effects struct {
 // The zero Unit orders the commands of each natural key by themselves.
 type Endpoint[Q, R any] struct {
 	Adapter command.AdapterName
-	// Unit, when set, returns the unit of order for a natural key: at most one command of a unit is under way.
+	// Unit, when set, returns the unit of order for a natural key: at most one command of a unit is under way, among the objects of one shard (a family of names is in one). Where several nodes divide
+	// the work, commands of one unit that belong to objects of different shards may be under way at a time.
 	Unit func(key string) string
 }
 

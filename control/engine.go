@@ -216,8 +216,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	case <-ownerEnded:
 	}
 	cancelObservers()
+	disown() // nothing more is taken, and what is idle is given up at once
 	e.stop(cancelCalls)
-	disown()
 	<-ownerEnded
 	e.gaining.Wait()
 	cancelBackground()

@@ -2,13 +2,14 @@ package control
 
 import (
 	"context"
-	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/queue"
 	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/store"
 )
 
 // How what is gained is taken up: objects are entered into a controller's queue a page at a time, and no further page while the queue has so many that are due.
@@ -19,14 +20,18 @@ const (
 )
 
 // enlist takes up the work on shards that were gained: first the commands that are open, which somebody may wait for, then a turn for each object, because nobody
-// knows which of them its former node had seen. That goes in the background, at the pace at which the turns are run; what changes meanwhile goes first.
+// knows which of them its former node had seen. That goes in the background, at the pace at which the turns of each kind are run; what changes meanwhile goes first. It ends when nothing of the
+// shards is worked on here any more.
 func (e *Engine) enlist(ctx context.Context, gained []int) {
-	in := [resource.Shards]bool{}
+	var in [resource.Shards]bool
 	for _, i := range gained {
 		in[i] = true
 	}
-	e.inherit(func(d *dispatcher, c *command.Command) bool { return in[shardOf(c.Object)] && !d.everywhere(c) })
-	e.enlistLoops(ctx, &in, func(l *loop) bool { return !l.everywhere })
+	e.send(func(d *dispatcher, c *command.Command) bool { return in[shardOf(c.Object)] && !d.everywhere(c) })
+	e.enlistLoops(ctx, func(l *loop) bool { return !l.everywhere }, &enlisted{
+		key:   func(k resource.Key) bool { return in[shardOf(k)] && e.shards.mine(k) },
+		still: func() bool { return slices.ContainsFunc(gained, func(i int) bool { return e.shards.active[i].Load() }) },
+	})
 }
 
 // enlistEverywhere takes up the work of the controllers that run on every node.
@@ -36,42 +41,61 @@ func (e *Engine) enlistEverywhere(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
-	all := [resource.Shards]bool{}
-	for i := range all {
-		all[i] = true
-	}
-	e.inherit(func(d *dispatcher, c *command.Command) bool { return d.everywhere(c) })
-	e.enlistLoops(ctx, &all, func(l *loop) bool { return l.everywhere })
+	e.send(func(d *dispatcher, c *command.Command) bool { return d.everywhere(c) })
+	e.enlistLoops(ctx, func(l *loop) bool { return l.everywhere }, &enlisted{key: func(resource.Key) bool { return true }, still: func() bool { return true }})
 }
 
-// enlistLoops gives each object in some shards a turn of each of some controllers.
-func (e *Engine) enlistLoops(ctx context.Context, in *[resource.Shards]bool, which func(*loop) bool) {
-	kinds := slices.Sorted(maps.Keys(e.byKind))
-	for _, kind := range kinds {
-		loops := slices.DeleteFunc(slices.Clone(e.byKind[kind]), func(l *loop) bool { return !which(l) })
-		if len(loops) > 0 && !e.enlistKind(ctx, kind, loops, in) {
-			return
+// enlisted says what is taken up, and whether it still has to be.
+type enlisted struct {
+	key   func(resource.Key) bool
+	still func() bool
+}
+
+// enlistLoops gives objects a turn of each of some controllers, the kinds beside each other: one whose turns are slow holds up no other.
+func (e *Engine) enlistLoops(ctx context.Context, which func(*loop) bool, what *enlisted) {
+	var kinds sync.WaitGroup
+	defer kinds.Wait()
+	for kind, all := range e.byKind {
+		if loops := slices.DeleteFunc(slices.Clone(all), func(l *loop) bool { return !which(l) }); len(loops) > 0 {
+			kinds.Go(func() { e.enlistKind(ctx, kind, loops, what) })
 		}
 	}
 }
 
-// inherit enters some open commands. An attempt of each of them may have been begun by another process, and reached its subsystem.
-func (e *Engine) inherit(which func(*dispatcher, *command.Command) bool) {
+// inherit notes, before any of them is sent from here, that attempts of the open commands of some shards may have been begun by another process, and have reached their subsystems.
+func (e *Engine) inherit(gained []store.Assignment) {
+	var in [resource.Shards]bool
+	for _, a := range gained {
+		in[a.Shard] = true
+	}
+	snapshot := e.view.Snapshot()
+	defer snapshot.Close()
+	for c := range snapshot.OpenCommands() {
+		if d := e.dispatchers[c.Adapter]; d != nil && in[shardOf(c.Object)] {
+			d.mu.Lock()
+			d.begun[c.Slot] = c.Revision
+			d.mu.Unlock()
+		}
+	}
+}
+
+// send enters some of the open commands.
+func (e *Engine) send(which func(*dispatcher, *command.Command) bool) {
 	snapshot := e.view.Snapshot()
 	defer snapshot.Close()
 	for c := range snapshot.OpenCommands() {
 		if d := e.dispatchers[c.Adapter]; d != nil && which(d, c) {
-			d.inherit(c)
+			d.queue.Add(c.Unit, queue.Wake{Due: c.NotBefore, Change: true})
 		}
 	}
 }
 
-// enlistKind gives each object of a kind a turn of each of its controllers. It is false when ctx has ended.
-func (e *Engine) enlistKind(ctx context.Context, kind resource.KindID, loops []*loop, in *[resource.Shards]bool) bool {
+// enlistKind gives each object of a kind a turn of each of some controllers.
+func (e *Engine) enlistKind(ctx context.Context, kind resource.KindID, loops []*loop, what *enlisted) {
 	var last resource.Key
 	last.Kind = kind
 	for {
-		page := e.page(last, in)
+		page := e.page(last, what.key)
 		wake := queue.Wake{Change: true, Priority: queue.Background, Cause: queue.Cause{Revision: e.view.Revision(), Writer: "engine", At: e.now()}}
 		requests := make([]queue.Request[resource.Key], 0, len(page.keys))
 		for _, key := range page.keys {
@@ -80,13 +104,13 @@ func (e *Engine) enlistKind(ctx context.Context, kind resource.KindID, loops []*
 		for _, l := range loops {
 			l.queue.AddMany(slices.Clone(requests))
 		}
-		if !page.more {
-			return true
+		if !page.more || !what.still() {
+			return
 		}
 		last = page.last
 		for slices.ContainsFunc(loops, func(l *loop) bool { return l.queue.Stats().Ready > enlistBacklog }) {
-			if !sleep(ctx, enlistPause) {
-				return false
+			if !sleep(ctx, enlistPause) || !what.still() {
+				return
 			}
 		}
 	}
@@ -94,13 +118,13 @@ func (e *Engine) enlistKind(ctx context.Context, kind resource.KindID, loops []*
 
 // keysPage is a page of the objects of a kind.
 type keysPage struct {
-	keys []resource.Key // those in the shards
+	keys []resource.Key // those to be taken up
 	last resource.Key
 	more bool
 }
 
 // page reads so many objects after a key, and keeps no snapshot longer than that.
-func (e *Engine) page(after resource.Key, in *[resource.Shards]bool) (p keysPage) {
+func (e *Engine) page(after resource.Key, which func(resource.Key) bool) (p keysPage) {
 	snapshot := e.view.Snapshot()
 	defer snapshot.Close()
 	n := 0
@@ -109,17 +133,9 @@ func (e *Engine) page(after resource.Key, in *[resource.Shards]bool) (p keysPage
 			p.more = true
 			break
 		}
-		if p.last = o.Key; in[shardOf(o.Key)] {
+		if p.last = o.Key; which(o.Key) {
 			p.keys = append(p.keys, o.Key)
 		}
 	}
 	return p
-}
-
-// inherit enters a command that another process may have begun to send.
-func (d *dispatcher) inherit(c *command.Command) {
-	d.mu.Lock()
-	d.begun[c.Slot] = c.Revision
-	d.mu.Unlock()
-	d.queue.Add(c.Unit, queue.Wake{Due: c.NotBefore, Change: true})
 }

@@ -101,6 +101,9 @@ func (e *Engine) Moving() error {
 			problems = append(problems, c.trouble())
 		}
 	}
+	if failing := e.health.failingFor(); failing > commitPatience {
+		problems = append(problems, fmt.Errorf("commits have been failing for %s", failing.Round(time.Second)))
+	}
 	if h := e.view.Health(); e.view.Ready() && h.Err != nil {
 		problems = append(problems, fmt.Errorf("the feed has been lost since %s: %w", h.Since.Format(time.RFC3339), h.Err))
 	} else if h.Behind > feedPatience {

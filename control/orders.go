@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/lifecycle"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
@@ -74,8 +75,19 @@ func (r *run) unpause() {
 	for i := range a.Steps {
 		if s := &a.Steps[i]; s.Phase == resource.StepRunning || s.Phase == resource.StepUndoing {
 			s.Since = stored(s.Since.Add(rest))
+			r.putOff(r.slot(s), rest)
 		}
 	}
+}
+
+// putOff moves the deadline of a command that is open.
+func (r *run) putOff(slot command.Slot, rest time.Duration) {
+	c, exists := r.t.command(slot)
+	if slot.Key == "" || !exists || !c.Phase.Open() || c.Deadline.IsZero() {
+		return
+	}
+	c.Deadline = stored(c.Deadline.Add(rest))
+	r.t.stageCommand(c)
 }
 
 // expire consumes the signals whose time is over and that no action has read, and sees to it that the next one is not forgotten.

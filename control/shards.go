@@ -184,6 +184,7 @@ func (w work) Gained(gained []store.Assignment, at resource.Revision) {
 		if err := e.view.WaitFor(e.working, at); err != nil {
 			return // the view has ended, and with it the engine
 		}
+		e.inherit(gained)
 		if begun := e.shards.activate(gained, stints); len(begun) > 0 {
 			e.enlist(e.working, begun)
 		}

@@ -2,7 +2,6 @@ package deploy_test
 
 import (
 	"maps"
-	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,8 +25,12 @@ type manifest struct {
 	Resources  []string
 	Spec       struct {
 		Replicas int
+		MinReady int   `yaml:"minReadySeconds"`
 		Deadline int64 `yaml:"progressDeadlineSeconds"`
-		Strategy struct {
+		// MaxUnavailable and Unhealthy are a budget's.
+		MaxUnavailable string `yaml:"maxUnavailable"`
+		Unhealthy      string `yaml:"unhealthyPodEvictionPolicy"`
+		Strategy       struct {
 			RollingUpdate struct {
 				MaxSurge       string `yaml:"maxSurge"`
 				MaxUnavailable string `yaml:"maxUnavailable"`
@@ -176,23 +179,29 @@ func TestDeployment(t *testing.T) {
 	d := readManifest(t, "deployment.yaml")
 	c := d.Spec.Template.Spec.Containers[0]
 	if d.Spec.Replicas < 2 {
-		t.Errorf("%d replicas: nobody stands by", d.Spec.Replicas)
+		t.Errorf("%d replicas: nobody takes over", d.Spec.Replicas)
 	}
 	if have, least := time.Duration(d.Spec.Template.Spec.Grace)*time.Second, longestStop(t); have <= least {
 		t.Errorf("a stop is given %s, and may take %s", have, least)
 	}
 	if c.Liveness.HTTPGet.Path != "/livez" || c.Readiness.HTTPGet.Path != "/readyz" {
-		t.Errorf("probes ask %s and %s: who stands by is alive, and not ready", c.Liveness.HTTPGet.Path, c.Readiness.HTTPGet.Path)
+		t.Errorf("probes ask %s and %s: a database that is away makes a replica not ready, and is no reason to restart it", c.Liveness.HTTPGet.Path, c.Readiness.HTTPGet.Path)
 	}
-	// A replica that stands by is not ready. If a rollout waited for the new ones to be ready, it would wait for the old one to go, which waits for them.
-	if r := d.Spec.Strategy.RollingUpdate; r.MaxUnavailable != "100%" || r.MaxSurge != "100%" {
-		t.Errorf("a rollout waits for replicas that cannot be ready: %+v", r)
+	// Every replica that has loaded is ready, so a rollout waits for the new ones before an old one goes, and one that does not come up is reported.
+	if r := d.Spec.Strategy.RollingUpdate; r.MaxUnavailable != "0" || r.MaxSurge != "1" {
+		t.Errorf("a rollout takes replicas away before their successors are ready: %+v", r)
 	}
-	if d.Spec.Deadline != math.MaxInt32 { // which is how a Deployment says never
-		t.Errorf("a rollout is reported as failed after %d s, since not all replicas are ready", d.Spec.Deadline)
+	if d.Spec.MinReady < 5 {
+		t.Errorf("an old replica goes %d s after the new one is ready: want time for it to take its share", d.Spec.MinReady)
 	}
-	if slices.Contains(readManifest(t, "kustomization.yaml").Resources, "poddisruptionbudget.yaml") {
-		t.Error("the budget would keep the replica that works on its node for ever")
+	if deadline := time.Duration(d.Spec.Deadline) * time.Second; deadline < 10*time.Minute || deadline > time.Hour {
+		t.Errorf("a rollout is reported as failed after %s; want longer than a large database takes to load, and within the hour", deadline)
+	}
+	if !slices.Contains(readManifest(t, "kustomization.yaml").Resources, "poddisruptionbudget.yaml") {
+		t.Error("drains of several machines evict all replicas at once")
+	}
+	if b := readManifest(t, "poddisruptionbudget.yaml"); b.Spec.MaxUnavailable != "1" || b.Spec.Unhealthy != "AlwaysAllow" {
+		t.Errorf("the budget keeps drains waiting for replicas that are not ready, or lets more than one go: %+v", b.Spec)
 	}
 	port := c.Ports[0]
 	if s := readManifest(t, "service.yaml"); port.ContainerPort != 7433 || s.Spec.Ports[0].TargetPort != port.Name || c.Liveness.HTTPGet.Port != port.Name || c.Readiness.HTTPGet.Port != port.Name {

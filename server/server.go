@@ -14,6 +14,7 @@ import (
 	"github.com/setpointhq/setpoint/api"
 	"github.com/setpointhq/setpoint/api/backupapi"
 	"github.com/setpointhq/setpoint/api/kindsapi"
+	"github.com/setpointhq/setpoint/api/nodesapi"
 	"github.com/setpointhq/setpoint/store/postgres"
 	"github.com/setpointhq/setpoint/telemetry"
 )
@@ -87,7 +88,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	plane, err = setpoint.New(ctx, setpoint.Config{
 		Store: st, Kinds: o.Kinds, Controllers: o.Controllers, Adapters: o.Adapters, Logger: o.Logger, Meter: metrics, Grace: o.Grace,
-		Version: o.Version, Address: "http://" + listener.Addr().String(),
+		Name: o.Postgres.Name, Version: o.Version, Address: "http://" + listener.Addr().String(),
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close(), lane.close())
@@ -167,10 +168,10 @@ type Doors struct {
 	log    *slog.Logger
 }
 
-// ServeHTTP answers one request. Until the view is loaded, only probes and metrics are answered: a read would say that what exists
+// ServeHTTP answers one request. Until the view is loaded, only probes, metrics and questions about nodes are answered: a read would say that what exists
 // does not. Other requests wait for it, for a moment, and are then told to come again.
 func (d *Doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !probes[r.URL.Path] && !d.await(r.Context()) {
+	if !probes[r.URL.Path] && !nodesapi.Serves(r.URL.Path) && !d.await(r.Context()) {
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "the server is loading what exists; try again", http.StatusServiceUnavailable)
 		return
@@ -203,7 +204,7 @@ func (d *Doors) await(ctx context.Context) bool {
 func (d *Doors) Drain() { d.api.Drain() }
 
 // Handler mounts every door of a plane: the API, the descriptions of its kinds, backups where the store can make them, metrics and
-// probes. Of the options it uses Logger, Metrics and Version.
+// probes, and who works. Of the options it uses Logger, Metrics, Version and Store.
 func Handler(plane *setpoint.Plane, o Options) *Doors {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -217,6 +218,10 @@ func doors(plane *setpoint.Plane, o Options, dialect api.Options) *Doors {
 	kinds := kindsapi.Handler(plane.Registry())
 	d.mux.Handle(kindsapi.Path, kinds)
 	d.mux.Handle(strings.TrimSuffix(kindsapi.Path, "/"), kinds)
+	who := nodesapi.Handler(&nodes{plane, newExaminer(o, plane.Store())})
+	for _, path := range nodesapi.Paths {
+		d.mux.Handle(path, who)
+	}
 	if b := backups(plane.Store()); b != nil {
 		d.mux.Handle(backupapi.Path, b)
 	}

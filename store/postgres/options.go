@@ -34,7 +34,7 @@ type Options struct {
 	Name string
 	// Logger hears what is worth knowing. Default: nothing is said.
 	Logger *slog.Logger
-	// Readers is the most connections for reading. Besides them there are four: for commits, for leases, for notifications and for following the feed. Default 4.
+	// Readers is the most connections for reading. Besides them there are six: for commits, for leases, for membership, for notifications, for following the feed and for administrators. Default 4.
 	Readers int
 	// GroupMax is the most transactions in one group. Default 256.
 	GroupMax int

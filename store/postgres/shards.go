@@ -89,9 +89,9 @@ func (s *Store) Leave(ctx context.Context, node store.NodeID) error {
 // Moves returns a channel of its own for each call, which lives as long as the store.
 func (s *Store) Moves() <-chan struct{} { return s.moves.Listen() }
 
-// keeping runs f on the session for leases, with what ends it. f must be safe to repeat.
+// keeping runs f on the session for membership, with what ends it. f must be safe to repeat.
 func (s *Store) keeping(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
-	return s.reading(ctx, func(ctx context.Context) error { return s.steady.use(ctx, f) })
+	return s.reading(ctx, func(ctx context.Context) error { return s.beats.use(ctx, f) })
 }
 
 // assignments are columns, as functions take and return them.

@@ -34,17 +34,18 @@ type Store struct {
 	pool *pgxpool.Pool
 	// readers has a place for each connection that reads of callers may take, administrators one for theirs. The pool has one more, for the feed.
 	readers, administrators chan struct{}
-	steady    *steady
-	committer *committer
-	feed      *feed.Feed
-	follower  *follower
-	rules     *ruleBook
-	upkeep    *upkeep
-	proposals *Proposals
-	blockers  blockers
-	met       met
-	lineage   lineage
-	moves     moves.Bell
+	steady                  *steady
+	beats                   *steady
+	committer               *committer
+	feed                    *feed.Feed
+	follower                *follower
+	rules                   *ruleBook
+	upkeep                  *upkeep
+	proposals               *Proposals
+	blockers                blockers
+	met                     met
+	lineage                 lineage
+	moves                   moves.Bell
 
 	// life ends when the store is closed.
 	life    context.Context
@@ -89,7 +90,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		s.end()
 		return nil, fmt.Errorf("open database %s: %w", s.location, err)
 	}
-	s.steady = newSteady(s)
+	s.steady, s.beats = newSteady(s, "leases"), newSteady(s, "nodes")
 	s.feed = feed.New(o.RingBytes, s.readFeed)
 	s.follower, s.committer, s.upkeep, s.proposals = newFollower(s), newCommitter(s), newUpkeep(s), newProposals(s)
 	if err := s.begin(ctx); err != nil {
@@ -193,6 +194,7 @@ func (s *Store) Close() error {
 		s.workers.Wait()
 		s.blockers.wait()
 		s.steady.close()
+		s.beats.close()
 		s.pool.Close()
 	})
 	return nil
@@ -258,15 +260,16 @@ func (c counter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQu
 // TraceQueryEnd is called by the driver after a statement.
 func (c counter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// steady is the session for leases: it is never behind a slow read.
+// steady is a session for leases, or for membership: it is never behind a slow read, and neither is behind the other.
 type steady struct {
 	store *Store
+	name  string
 	// turn holds the one session, nil when it has to be opened. Whoever took it out puts one back.
 	turn chan *pgx.Conn
 }
 
-func newSteady(s *Store) *steady {
-	x := &steady{store: s, turn: make(chan *pgx.Conn, 1)}
+func newSteady(s *Store, name string) *steady {
+	x := &steady{store: s, name: name, turn: make(chan *pgx.Conn, 1)}
 	x.turn <- nil
 	return x
 }
@@ -315,7 +318,7 @@ func (s *steady) use(ctx context.Context, f func(context.Context, *pgx.Conn) err
 var errNoAnswer = errors.New("the database does not answer")
 
 func (s *steady) open(ctx context.Context) (*pgx.Conn, error) {
-	return s.store.connect(ctx, "leases", map[string]string{
+	return s.store.connect(ctx, s.name, map[string]string{
 		"lock_timeout": strconv.FormatInt(s.store.options.LockTimeout.Milliseconds(), 10), "statement_timeout": strconv.FormatInt(s.store.options.StatementTimeout.Milliseconds(), 10),
 	})
 }

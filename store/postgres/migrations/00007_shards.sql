@@ -84,7 +84,8 @@ BEGIN
   WITH a AS MATERIALIZED (SELECT * FROM setpoint.assigned_v1()),
     n AS MATERIALIZED (
       SELECT k.*, k.expires > now AS member, EXISTS (SELECT 1 FROM setpoint.cordon c WHERE c.name = k.name) AS draining, coalesce(h.shards, 0)::int AS shards
-        FROM setpoint.node k LEFT JOIN (SELECT a.node, count(*) AS shards FROM a GROUP BY a.node) h ON h.node = k.id)
+        FROM setpoint.node k LEFT JOIN (SELECT a.node, count(*) AS shards FROM a GROUP BY a.node) h ON h.node = k.id
+        WHERE k.expires > now OR h.shards > 0)
   SELECT c.revision, v.counter,
       x.a_shard, x.a_node, x.a_incarnation, x.a_counter, x.a_since,
       y.ids, y.names, y.versions, y.addresses, y.troubles, y.drainings, y.shards, y.joineds, y.seens, y.expireses, y.skews,

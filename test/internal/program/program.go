@@ -27,7 +27,7 @@ func MainOf(m *testing.M, program string) {
 	folder, err := os.MkdirTemp("", "setpoint-test-")
 	if err == nil {
 		path = filepath.Join(folder, filepath.Base(program))
-		err = Build(program, path)
+		err = build(program)
 	}
 	code := 1
 	if err == nil {
@@ -46,9 +46,8 @@ func MainOf(m *testing.M, program string) {
 	os.Exit(code)
 }
 
-// Build makes a file of a program, as the test itself is built; further arguments are for "go build".
-func Build(program, file string, arguments ...string) error {
-	arguments = append([]string{"build", "-o", file}, arguments...)
+func build(program string) error {
+	arguments := []string{"build", "-o", path}
 	if race {
 		arguments = append(arguments, "-race")
 	}
