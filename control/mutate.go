@@ -150,7 +150,7 @@ func (x *slips) step(s *step, with func(*step) []*step) {
 			*x = append(*x, slip{"step " + s.name + ": " + what, with(&c)})
 		}
 	}
-	change(s.undo != nil, "undo skipped", func(c *step) { c.undo = nil })
+	change(s.undo != nil || s.unset != nil, "undo skipped", func(c *step) { c.undo, c.unset = nil, nil })
 	change(s.undo != nil, "undo asks for absence", func(c *step) { c.undo = func(*run) ([]byte, error) { return nil, nil } })
 	change(s.within > 0, "Within dropped", func(c *step) { c.within = 0 })
 	change(s.lookAgain > 0, "Every dropped", func(c *step) { c.lookAgain = 0 })

@@ -32,6 +32,7 @@ func everyShape() setpoint.Decider[spec, status] {
 					setpoint.Together[spec, status]("both", ask("left"), setpoint.Sequence[spec, status]("row", ask("first"), wait)),
 					setpoint.First[spec, status]("either", ask("quick"), ask("slow")),
 					setpoint.Choose("way", func(*engineRun) string { return "a" }, setpoint.Ways[spec, status]{"a": {ask("here")}, "b": {}}),
+					setpoint.Set("mark", func(*engineRun) {}).Undo(func(*engineRun) {}),
 					setpoint.Ask("others", func(*engineRun) []setpoint.Key { return nil }, needsTuning).About(func(*engineRun, setpoint.Key) any { return 1 }),
 				},
 			},
@@ -80,11 +81,14 @@ action Full: in either: step slow dropped
 action Full: step slow: undo skipped
 action Full: step slow: undo asks for absence
 action Full: step way dropped
-action Full: steps way and others swapped
+action Full: steps way and mark swapped
 action Full: step way: the ways a and b exchanged
 action Full: in way, way a: step here dropped
 action Full: step here: undo skipped
 action Full: step here: undo asks for absence
+action Full: step mark dropped
+action Full: steps mark and others swapped
+action Full: step mark: undo skipped
 action Full: step others dropped
 action Full: step others: About dropped`
 
@@ -103,7 +107,7 @@ func TestMutantsOfEveryShape(t *testing.T) {
 	if got := strings.Join(names, "\n"); got != allSlips {
 		t.Errorf("the mutants are\n%s", got)
 	}
-	if odd := original.Guards["odd"](nil, thingOf(1)); !odd || original.Compare == nil || len(original.Actions["Full"].Steps) != 5 {
+	if odd := original.Guards["odd"](nil, thingOf(1)); !odd || original.Compare == nil || len(original.Actions["Full"].Steps) != 6 {
 		t.Error("the original was changed")
 	}
 	undoes := original.Undoes()

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/decide"
@@ -22,6 +24,9 @@ type End struct {
 	Path []Move
 	// Runs are the actions that ended, in order.
 	Runs []resource.ActionEnd
+	// Took is how long each of Runs took, and Told are the actions during which people were told that it takes long.
+	Took []time.Duration
+	Told []decide.ActionName
 	// Raised are the signals of the case, in the order in which they were to be raised, Standing those that stand now, whoever raised them.
 	Raised   []Raised
 	Standing []lifecycle.SignalName
@@ -29,6 +34,21 @@ type End struct {
 	Calls []Made
 	// Effects is what there is for the object outside: the request by adapter and natural key, in the adapters that can tell ([Outside]).
 	Effects map[command.AdapterName]map[string]json.RawMessage
+	// Beside are the objects whose names are that of the case's object, a point, and something, in their last form: parts, mostly. Those that are gone are not among them.
+	Beside []*resource.Object
+	// Outside are the adapters of the case's world that can tell, and Name is how the case's object is called there. What they know of other names is of other cases.
+	Outside map[command.AdapterName]Outside
+	Name    resource.Name
+}
+
+// Part is the object beside that of the case, of a kind, whose name ends in a point and this; nil when there is none.
+func (e *End) Part(kind resource.KindID, name string) *resource.Object {
+	for _, o := range e.Beside {
+		if o.Kind == kind && o.Name == e.Name+"."+resource.Name(name) {
+			return o
+		}
+	}
+	return nil
 }
 
 // Move is a transition.
@@ -102,6 +122,9 @@ func (e *End) Changes() []Made {
 	return slices.DeleteFunc(slices.Clone(e.Calls), func(m Made) bool { return !m.Changed })
 }
 
+// moments are in a status where it says when something was: each world has its own time.
+var moments = regexp.MustCompile(`"\d{4}-\d\d-\d\dT[^"]*"`)
+
 // digest is everything that a slip could change and that does not depend on the order of what is at the same time.
 func (e *End) digest() string {
 	var b strings.Builder
@@ -114,7 +137,7 @@ func (e *End) digest() string {
 	if a := e.Object.Action; a != nil {
 		fmt.Fprintf(&b, "halted %s %s %s\n", a.Name, a.Phase, a.Halt)
 	}
-	fmt.Fprintf(&b, "status %s\n", e.Object.Status)
+	fmt.Fprintf(&b, "status %s\n", moments.ReplaceAll(e.Object.Status, []byte(`"moment"`)))
 	for _, m := range e.Path {
 		fmt.Fprintf(&b, "%s to %s: %s\n", m.From, m.To, m.Reason)
 	}

@@ -18,6 +18,7 @@ type explorer struct {
 	*program
 	most, depth, variants int
 	immortal              bool // no plane dies
+	stories               []Case
 	random                *rand.Rand
 	seen                  map[string]bool
 	all                   []told
@@ -48,7 +49,12 @@ func (x *explorer) explore(t *testing.T, only []Case) error {
 	}
 	cases := x.plain(situations)
 	x.report.Situations = len(cases)
-	if err := x.tell(t, x.sample(cases, x.most/2)); err != nil {
+	if err := x.tell(t, x.sample(x.stories, len(x.stories))); err != nil {
+		return err
+	}
+	room := x.most
+	x.most += len(x.all)
+	if err := x.tell(t, x.sample(cases, room/2)); err != nil {
 		return err
 	}
 	for depth := 1; depth <= x.depth && len(x.all) < x.most; depth++ {

@@ -1,9 +1,11 @@
 package setpointtest
 
 import (
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/control"
 	"github.com/setpointhq/setpoint/decide"
 	"github.com/setpointhq/setpoint/lifecycle"
@@ -25,24 +27,34 @@ type Fuzzing[S, T any] struct {
 	Variants int
 	// Beside makes further objects that are there from the beginning: children, owners. Their names are that of the case's object, a point, and something.
 	Beside func(c Case, o *resource.Object) []*resource.Object
-	// Payload is what a signal says.
+	// Found makes what there is outside from the beginning, in the adapters that can tell: what is not known of by the plane, and was there before.
+	Found func(c Case, o *resource.Object, outside map[command.AdapterName]Outside)
+	// Payload is what a signal says. In its JSON the case's object is called "it", and what is beside it "it.…".
 	Payload func(Case, lifecycle.SignalName) []byte
 
 	// Check is the author's property: what must be so at the end of every case, and must have been so on the way. It says in a sentence what is not. It is called
-	// by one goroutine.
+	// by one goroutine at a time. [Survivors] calls the other functions of this structure by several, for different worlds.
 	Check func(Case, End) error
 	// Claims are properties of the table; they are proved, not tried.
 	Claims []decide.Claim
 	// MayFail allows the driver to end in an error, as one does that does not accept some specs.
 	MayFail bool
+	// MayRepeat allows actions that only the driver itself, its clock or a sensor asks for to fail without end, with the pauses of the engine between them: the object is never given up.
+	MayRepeat bool
 
-	// Cases is the most that are tried; 0 is 2,000. Beyond it they are a sample, by Seed. Depth is how many things go wrong in one case, 0 is 2.
+	// Cases is the most that are tried beside Stories; 0 is 2,000. Beyond it they are a sample, by Seed. Depth is how many things go wrong in one case, 0 is 2.
 	Cases, Depth int
 	// Horizon is how long, in virtual time, after its beginning a case must have come to its end: 0 is six hours, and less than four cannot be. The last quarter must be calm.
 	Horizon time.Duration
 	Seed    uint64
 	// Only tells these cases and no others.
 	Only []Case
+	// Stories are told before all others, and to every mutant: what the author knows to be telling.
+	Stories []Case
+	// Sample is for [Survivors]: every so manieth mutant is judged, other ones for another Seed. 0 is all.
+	Sample int
+
+	checking *sync.Mutex // what the programs of a survey have in common
 }
 
 // Fuzz tries the kind, thousands of cases in few worlds of virtual time: an object for each. First every situation that can be, in which nothing goes wrong
@@ -52,7 +64,7 @@ type Fuzzing[S, T any] struct {
 func Fuzz[S, T any](t *testing.T, f Fuzzing[S, T]) *Report {
 	t.Helper()
 	p := f.program(f.Kind, f.Decider)
-	x := &explorer{program: p, most: f.most(), depth: f.depth(), variants: max(1, f.Variants), report: &Report{Seed: f.Seed}}
+	x := &explorer{program: p, most: f.most(), depth: f.depth(), variants: max(1, f.Variants), stories: f.Stories, report: &Report{Seed: f.Seed}}
 	if err := x.explore(t, f.Only); err != nil {
 		t.Fatalf("fuzz %s: %v", f.Kind.ID(), err)
 	}
@@ -77,14 +89,25 @@ func (f Fuzzing[S, T]) depth() int {
 // program strips off the types, for a kind and a decider that may be mutants.
 func (f Fuzzing[S, T]) program(kind control.Kind[S, T], d control.Decider[S, T]) *program {
 	p := &program{
-		def: kind.Definition, undoes: d.Undoes(), setup: f.Setup, beside: f.Beside, payload: f.Payload, check: f.Check, claims: f.Claims,
-		mayFail: f.MayFail, horizon: max(f.Horizon, 4*time.Hour), seed: f.Seed,
+		def: kind.Definition, undoes: d.Undoes(), setup: f.Setup, beside: f.Beside, found: f.Found, payload: f.Payload, claims: f.Claims,
+		mayFail: f.MayFail, mayRepeat: f.MayRepeat, horizon: max(f.Horizon, 4*time.Hour), seed: f.Seed,
 	}
 	if f.Horizon == 0 {
 		p.horizon = 6 * time.Hour
 	}
 	if p.setup == nil {
 		p.setup = func() Setup { return Setup{} }
+	}
+	if f.Check != nil {
+		one := &sync.Mutex{}
+		if f.checking != nil {
+			one = f.checking
+		}
+		p.check = func(c Case, e End) error {
+			one.Lock()
+			defer one.Unlock()
+			return f.Check(c, e)
+		}
 	}
 	name := f.Name
 	if name == "" {

@@ -81,7 +81,7 @@ func (w *witness) told() (all []told) {
 				j.wrong(JudgedProperty, "%s", err)
 			}
 		}
-		all = append(all, told{Case: s.Case, End: j.end, wrongs: j.wrongs, boundaries: s.written(), stuck: j.stuck})
+		all = append(all, told{Case: s.Case, End: j.end, wrongs: j.wrongs, boundaries: s.troubled(), stuck: j.stuck})
 	}
 	return all
 }
@@ -125,6 +125,7 @@ func (j *judge) walk() {
 			j.move(was, e)
 		}
 		was = e.object
+		j.told(was)
 	}
 	if !closed {
 		j.shown(was)
@@ -182,6 +183,25 @@ func stepOf(was, is *resource.Object) (s step) {
 	return s
 }
 
+// took is how long the action that ended has taken.
+func (s *step) took(was *resource.Object) time.Duration {
+	if was.Action == nil || was.Action.Run != s.ended.Run {
+		return 0 // it ended at once
+	}
+	return s.ended.At.Sub(was.Action.Since)
+}
+
+// told notes that people are told of the action under way.
+func (j *judge) told(o *resource.Object) {
+	delayed := func(c resource.Condition) bool { return c.Type == resource.Delayed && c.Status == resource.True }
+	if o.Action == nil || !slices.ContainsFunc(o.Conditions, delayed) {
+		return
+	}
+	if name := decide.ActionName(o.Action.Name); !slices.Contains(j.end.Told, name) {
+		j.end.Told = append(j.end.Told, name)
+	}
+}
+
 // madeWay reports whether the action that ended leaves its signals standing, for the table to be asked about again.
 func (s *step) madeWay() bool { return s.ended != nil && s.ended.Outcome == resource.OutcomePreempted }
 
@@ -198,14 +218,16 @@ func (j *judge) commit(was *resource.Object, e *sighting) {
 	}
 	s := stepOf(was, is)
 	if s.ended != nil {
-		j.end.Runs = append(j.end.Runs, *s.ended)
+		j.end.Runs, j.end.Took = append(j.end.Runs, *s.ended), append(j.end.Took, s.took(was))
 		j.undone(was, s, e)
 	}
 	j.decision(was, is, s, e)
 	if e.object != nil && (was.State != is.State || !sameRun(was, is)) {
 		switch {
+		case j.repeats(was):
 		case j.witness.closing > 0 && e.revision >= j.witness.closing:
 			j.wrong(JudgedStuck, "it went on only because the plane was started anew: %s", e.cause)
+		case j.repeats(is):
 		case !e.at.Before(j.calm) && is.Action != nil:
 			j.wrong(JudgedRestless, "long after its faults it is still at %s", is.Action.Name)
 		}

@@ -66,12 +66,14 @@ func (j *judge) atEnd() {
 	}
 	j.end.Standing = namesOf(standing)
 	switch a := o.Action; {
+	case j.repeats(o):
 	case j.wild:
-		j.wrong(JudgedRestless, "it was written %d times: it goes round without end", mostCommits)
+		j.wrong(JudgedRestless, "it was written more than %d times, and more often than pauses between attempts allow: it goes round without end", commitsAtOnce)
 	case j.end.Gone:
 	case a != nil && (a.Halt == "" || a.Halted == ""):
 		j.wrong(JudgedStuck, "%s is still %s in %q: %s", a.Name, a.Phase, o.State, waitsOf(o))
 	case a != nil:
+	case o.Deleting() && j.kept():
 	case o.Deleting():
 		j.wrong(JudgedStuck, "it is being deleted, and does not go: %s", waitsOf(o))
 	case j.fails(o) && !j.witness.program.mayFail:
@@ -86,6 +88,19 @@ func (j *judge) fails(o *resource.Object) bool {
 	return slices.ContainsFunc(o.Waits, func(w resource.Wait) bool {
 		return w.Controller == string(j.witness.program.holder) && w.Code == "Error"
 	})
+}
+
+// repeats reports whether the object tries again and again what always fails, and may.
+func (j *judge) repeats(o *resource.Object) bool {
+	return j.witness.program.mayRepeat && o.Last != nil && o.Last.Outcome == resource.OutcomeFailed && o.Last.Failures >= manyFailures
+}
+
+// manyFailures is so many that the pauses between them have become long.
+const manyFailures = 8
+
+// kept reports whether something outside was not taken away because a case says that this is refused for good.
+func (j *judge) kept() bool {
+	return slices.ContainsFunc(j.calls, func(m Made) bool { return m.Request == nil && m.Result == ResultRefused })
 }
 
 // unserved judges an object at rest.
@@ -134,6 +149,10 @@ func (j *judge) finish() {
 			j.end.Effects[m.Adapter][m.Key] = j.plainJSON(json.RawMessage(content))
 		}
 	}
+	for _, key := range slices.SortedFunc(maps.Keys(j.parts), resource.Key.Compare) {
+		j.end.Beside = append(j.end.Beside, j.parts[key])
+	}
+	j.end.Name, j.end.Outside = j.key.Name, j.witness.outside
 	object := j.end.Object.Clone()
 	object.Status = j.plainJSON(object.Status)
 	j.end.Object = object

@@ -14,7 +14,7 @@ func (w *witness) twist(s *subject, tx *store.Transaction, at int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := s.written() + 1
-	if n > mostCommits {
+	if n > s.most() {
 		s.wild = true
 	}
 	if w.closing > 0 {
@@ -71,7 +71,7 @@ func (w *witness) signal(s *subject, name lifecycle.SignalName, object *resource
 	s.raises = append(s.raises, r)
 	signal := store.Signal{Object: s.key, UID: s.uid, Name: name, By: "api:fuzz", At: now(), Why: "the case says so"}
 	if w.program.payload != nil && !general(name) {
-		signal.Payload = w.program.payload(s.Case, name)
+		signal.Payload = s.named(w.program.payload(s.Case, name))
 	}
 	return signal, !r.Refused
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,8 +18,14 @@ import (
 // without a second effect, refuses lower epochs and intents, and writes every effect into a ledger. It outlives the planes
 // that a test kills, as a real one does.
 type Subsystem struct {
-	// Answer makes the result of an effect from its request; nil echoes the request.
+	// Answer makes the result of an effect from its request; nil echoes the request. Its error refuses the request: for good, or as a [Refusal] says.
 	Answer func(key string, request []byte, effects int) ([]byte, error)
+	// Deeds says which requests are for something that is done, and not for something that is there: another token does it again, though the request is the same. Nil: none.
+	Deeds func(request []byte) bool
+	// Removed is told what is taken away because its absence was asked for. Nil: nobody is.
+	Removed func(key string, request []byte)
+	// Behind is what the test has behind it, to be found again by who has the subsystem only. Nothing here uses it.
+	Behind any
 	// Strict lists as redundant every call that asks, under another token, for what is there already: a plane that keeps its tokens never
 	// does, unless a wish was withdrawn before it was sent.
 	Strict bool
@@ -114,7 +121,9 @@ func (s *Subsystem) apply(call command.Call) command.Result {
 	}
 	s.fences[call.Key] = fence{call.Scope, call.Epoch, call.Intent}
 	r := s.effect(call)
-	s.answers[call.Token] = r
+	if r.Outcome == command.OutcomeDone || r.Class == command.Terminal {
+		s.answers[call.Token] = r
+	}
 	return r
 }
 
@@ -125,10 +134,13 @@ func (s *Subsystem) effect(call command.Call) command.Result {
 		if exists {
 			delete(s.effects, call.Key)
 			s.record(call)
+			if s.Removed != nil {
+				s.Removed(call.Key, have.request)
+			}
 		}
 		return command.Result{Outcome: command.OutcomeDone}
 	}
-	if exists && bytes.Equal(have.request, call.Request) {
+	if exists && bytes.Equal(have.request, call.Request) && (s.Deeds == nil || !s.Deeds(call.Request)) {
 		if s.Strict {
 			s.extra = append(s.extra, entry(call))
 		}
@@ -140,12 +152,28 @@ func (s *Subsystem) effect(call command.Call) command.Result {
 	if s.Answer != nil {
 		var err error
 		if result, err = s.Answer(call.Key, call.Request, len(s.ledger)); err != nil {
-			return command.Result{Outcome: command.OutcomeRefused, Class: command.Terminal, Message: err.Error()}
+			return refusal(err)
 		}
 	}
 	s.effects[call.Key] = effect{call.Token, call.Request, result}
 	s.record(call)
 	return command.Result{Outcome: command.OutcomeDone, Body: result}
+}
+
+// Refusal is an error of [Subsystem].Answer that says whether to ask again can help.
+type Refusal struct {
+	Class   command.Class
+	Message string
+}
+
+func (r *Refusal) Error() string { return r.Message }
+
+func refusal(err error) command.Result {
+	r := command.Result{Outcome: command.OutcomeRefused, Class: command.Terminal, Message: err.Error()}
+	if refused := (*Refusal)(nil); errors.As(err, &refused) {
+		r.Class = refused.Class
+	}
+	return r
 }
 
 func (s *Subsystem) record(call command.Call) { s.ledger = append(s.ledger, entry(call)) }
@@ -232,6 +260,13 @@ func (s *Subsystem) Effects() map[string]json.RawMessage {
 		out[k] = e.request
 	}
 	return out
+}
+
+// Effect returns the request of what is there for a natural key, nil when there is nothing.
+func (s *Subsystem) Effect(key string) json.RawMessage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.effects[key].request
 }
 
 // Keys returns the natural keys of what is there now, sorted.

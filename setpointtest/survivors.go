@@ -2,45 +2,16 @@ package setpointtest
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
-	"text/tabwriter"
 
 	"github.com/setpointhq/setpoint/control"
 	"github.com/setpointhq/setpoint/decide"
 	"github.com/setpointhq/setpoint/resource"
-)
-
-// Survey is what became of all mutants of a decider and its table. It prints as a table.
-type Survey struct {
-	Seed uint64
-	// Cases is how many each mutant has to pass.
-	Cases   int
-	Mutants []MutantVerdict
-}
-
-// MutantVerdict is what became of one mutant.
-type MutantVerdict struct {
-	Mutant  string
-	Verdict Verdict
-	// By is what found it, or the case in which it behaves otherwise, unnoticed.
-	By string
-}
-
-// Verdict is the kind of a mutant's end.
-type Verdict string
-
-// The verdicts.
-const (
-	// Refused: the kind or its decider is not accepted.
-	Refused Verdict = "refused"
-	// Killed: a case, a claim or the author's Check has found it.
-	Killed Verdict = "killed"
-	// Equivalent: it decides alike, or ended as the original in every case.
-	Equivalent Verdict = "equivalent"
-	// Survived: it behaves otherwise, and nothing is said against that. A property is missing.
-	Survived Verdict = "SURVIVED"
 )
 
 // The cases of a survey: so many are looked for, and so many of them are told to each mutant, the first few before the others, which kill most.
@@ -56,31 +27,76 @@ var batches = []int{16, 48, perMutant}
 // something else, and no property of the author says that it must not. The original must show no finding. The same Seed gives the same survey.
 func Survivors[S, T any](t *testing.T, f Fuzzing[S, T]) *Survey {
 	t.Helper()
+	f.checking = &sync.Mutex{}
 	original := f.program(f.Kind, f.Decider)
-	x := &explorer{program: original, most: min(f.most(), surveyed), depth: f.depth(), variants: max(1, f.Variants), immortal: true, report: &Report{Seed: f.Seed}}
+	x := &explorer{program: original, most: min(f.most(), surveyed), depth: f.depth(), variants: max(1, f.Variants), stories: f.Stories, immortal: true, report: &Report{Seed: f.Seed}}
 	if err := x.explore(t, f.Only); err != nil {
 		t.Fatalf("survey %s: %v", f.Kind.ID(), err)
 	}
 	if found := x.findings(t); len(found) > 0 {
 		t.Fatalf("survey %s: the original is wrong, and a mutant can be no worse:\n%s", f.Kind.ID(), found[0])
 	}
-	s := &surveyor{t: t, want: x.telling(min(perMutant, x.most/4))}
-	s.survey = &Survey{Seed: f.Seed, Cases: len(s.want)}
-	for _, m := range control.Mutants(f.Decider) {
-		s.judge(m.Name, f.program(f.Kind, m.Decider))
-	}
-	mutants, err := decide.Mutants(f.Kind.Lifecycle, f.Kind.Decisions)
+	s := &surveyor{original: original, want: x.telling(min(perMutant, x.most/4))}
+	mutants, err := mutantsOf(f)
 	if err != nil {
 		t.Fatalf("survey %s: %v", f.Kind.ID(), err)
 	}
-	for _, m := range mutants {
-		if m.Equivalent {
-			s.verdict(m.What, Equivalent, "the table decides alike")
-			continue
-		}
-		s.judge(m.What, f.program(control.Kind[S, T]{Definition: deciding(f.Kind.Definition, m.Table)}, f.Decider))
+	survey := &Survey{Seed: f.Seed, Cases: len(s.want), All: len(mutants)}
+	survey.Mutants = s.judgeAll(t, sampled(mutants, f.Sample, f.Seed))
+	return survey
+}
+
+// mutant is one that waits for its judgement: a program, or one of which it is known that it decides alike.
+type mutant struct {
+	name       string
+	program    *program
+	equivalent bool
+}
+
+// mutantsOf are all mutants: first those of the decider, then those of the table.
+func mutantsOf[S, T any](f Fuzzing[S, T]) (all []mutant, err error) {
+	for _, m := range control.Mutants(f.Decider) {
+		all = append(all, mutant{name: m.Name, program: f.program(f.Kind, m.Decider)})
 	}
-	return s.survey
+	mutants, err := decide.Mutants(f.Kind.Lifecycle, f.Kind.Decisions)
+	for _, m := range mutants {
+		all = append(all, mutant{
+			name: m.What, equivalent: m.Equivalent,
+			program: f.program(control.Kind[S, T]{Definition: deciding(f.Kind.Definition, m.Table)}, f.Decider),
+		})
+	}
+	return all, err
+}
+
+// sampled is every so manieth mutant, beginning with another one for each seed.
+func sampled(mutants []mutant, every int, seed uint64) (some []mutant) {
+	if every <= 1 {
+		return mutants
+	}
+	for i := int(seed % uint64(every)); i < len(mutants); i += every {
+		some = append(some, mutants[i])
+	}
+	return some
+}
+
+// judgeAll judges mutants, as many at a time as there are processors.
+func (s *surveyor) judgeAll(t *testing.T, mutants []mutant) []MutantVerdict {
+	t.Helper()
+	verdicts := make([]MutantVerdict, len(mutants))
+	next := atomic.Int64{}
+	t.Run("mutants", func(t *testing.T) {
+		for range runtime.GOMAXPROCS(0) {
+			t.Run("judge", func(t *testing.T) {
+				t.Parallel()
+				for i := int(next.Add(1)) - 1; i < len(mutants); i = int(next.Add(1)) - 1 {
+					m := mutants[i]
+					verdicts[i].Mutant = m.name
+					verdicts[i].Verdict, verdicts[i].By = s.judge(t, m)
+				}
+			})
+		}
+	})
+	return verdicts
 }
 
 // deciding is a kind with another table.
@@ -99,6 +115,10 @@ func (x *explorer) telling(most int) (out []told) {
 	seen := map[string]bool{}
 	for i := range x.all {
 		k := x.all[i]
+		if i < len(x.stories) { // they are told first
+			seen[k.Case.String()], out = true, append(out, k)
+			continue
+		}
 		if seen[k.Case.String()] {
 			continue
 		}
@@ -126,28 +146,25 @@ func (x *explorer) telling(most int) (out []told) {
 	return out
 }
 
-// surveyor judges mutants.
+// surveyor judges mutants by how the original has ended.
 type surveyor struct {
-	t      *testing.T
-	want   []told
-	survey *Survey
-}
-
-func (s *surveyor) verdict(mutant string, v Verdict, by string) {
-	s.survey.Mutants = append(s.survey.Mutants, MutantVerdict{mutant, v, by})
+	original *program
+	want     []told
 }
 
 // judge finds out what becomes of a mutant.
-func (s *surveyor) judge(mutant string, p *program) {
-	s.t.Helper()
+func (s *surveyor) judge(t *testing.T, m mutant) (Verdict, string) {
+	t.Helper()
+	p := m.program
+	if m.equivalent {
+		return Equivalent, "the table decides alike"
+	}
 	if err := p.def.Check(); err != nil {
-		s.verdict(mutant, Refused, first(err))
-		return
+		return Refused, first(err)
 	}
 	situations, err := decide.Situations(p.def.Lifecycle, p.def.Decisions)
 	if err != nil {
-		s.verdict(mutant, Refused, first(err))
-		return
+		return Refused, first(err)
 	}
 	x := &explorer{program: p, report: &Report{}}
 	x.situated(situations)
@@ -158,9 +175,14 @@ func (s *surveyor) judge(mutant string, p *program) {
 		} else {
 			by += x.report.claims[0].Message
 		}
-		s.verdict(mutant, Killed, by)
-		return
+		return Killed, by
 	}
+	return s.tell(t, p)
+}
+
+// tell tells a mutant the cases.
+func (s *surveyor) tell(t *testing.T, p *program) (Verdict, string) {
+	t.Helper()
 	other, from := "", 0
 	for _, size := range batches {
 		batch := s.want[from:min(from+size, len(s.want))]
@@ -168,27 +190,78 @@ func (s *surveyor) judge(mutant string, p *program) {
 		if len(batch) == 0 {
 			break
 		}
-		all, err := p.isolate(s.t, casesOf(batch))
+		all, err := p.isolate(t, casesOf(batch))
 		if err != nil {
-			s.verdict(mutant, Refused, first(err))
-			return
+			return Refused, first(err)
 		}
 		for i := range all {
 			if len(all[i].wrongs) > 0 {
 				w := all[i].wrongs[0]
-				s.verdict(mutant, Killed, fmt.Sprintf("%s: %s [%s]", w.Judgement, w.message, all[i].Case))
-				return
+				return Killed, fmt.Sprintf("%s: %s [%s]", w.Judgement, w.message, all[i].Case)
 			}
-			if was, is := batch[i].digest(), all[i].digest(); was != is && other == "" {
-				other = fmt.Sprintf("[%s] ends otherwise: %s", all[i].Case, otherwise(was, is))
+			if other != "" || batch[i].digest() == all[i].digest() {
+				continue
+			}
+			if other, err = s.differs(t, p, all[i].Case); err != nil {
+				return Refused, first(err)
 			}
 		}
 	}
 	if other != "" {
-		s.verdict(mutant, Survived, other)
-		return
+		return Survived, other
 	}
-	s.verdict(mutant, Equivalent, fmt.Sprintf("it ends alike in %d cases", len(s.want)))
+	return Equivalent, fmt.Sprintf("it ends alike in %d cases", len(s.want))
+}
+
+// A case in which a mutant seems to end otherwise is told again so many times, each time by so many objects in a world of their own.
+const (
+	rounds = 2
+	copies = 4
+)
+
+// differs tells a case again to the original and to a mutant, and says in what they differ. What else is done in a world shifts moments, and so which of two things comes first. So a
+// mutant differs when in each round it ends in a way in which the original never does; if that is another order only, it must not end as the original does at all.
+func (s *surveyor) differs(t *testing.T, p *program, c Case) (string, error) {
+	t.Helper()
+	var was, is [rounds][]string
+	for round := range rounds {
+		var err error
+		if was[round], err = s.original.endings(t, c); err == nil {
+			is[round], err = p.endings(t, c)
+		}
+		if err != nil {
+			return "", err
+		}
+		if !slices.ContainsFunc(is[round], func(d string) bool { return !slices.Contains(was[round], d) }) {
+			return "", nil
+		}
+	}
+	known, example := slices.Concat(was[:]...), ""
+	for _, ends := range is {
+		strange := slices.DeleteFunc(slices.Clone(ends), func(d string) bool { return slices.Contains(known, d) })
+		if len(strange) == 0 || len(strange) < len(ends) && !slices.ContainsFunc(strange, func(d string) bool { return !reordered(d, known) }) {
+			return "", nil
+		}
+		example = strange[0]
+	}
+	return fmt.Sprintf("[%s] ends otherwise: %s", c, otherwise(was[0][0], example)), nil
+}
+
+// endings are how a case ends, told by several objects in one world.
+func (p *program) endings(t *testing.T, c Case) (all []string, err error) {
+	t.Helper()
+	told, err := p.isolate(t, slices.Repeat([]Case{c}, copies))
+	for i := range told {
+		all = append(all, told[i].digest())
+	}
+	return all, err
+}
+
+// reordered reports whether a digest has the lines of one that is known, in another order.
+func reordered(digest string, known []string) bool {
+	sorted := func(d string) []string { return slices.Sorted(strings.SplitSeq(d, "\n")) }
+	lines := sorted(digest)
+	return slices.ContainsFunc(known, func(k string) bool { return slices.Equal(lines, sorted(k)) })
 }
 
 // otherwise says in one line in what two digests differ.
@@ -210,40 +283,4 @@ func casesOf(all []told) (cases []Case) {
 func first(err error) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
 	return line
-}
-
-// Of lists the mutants with a verdict.
-func (s *Survey) Of(v Verdict) []MutantVerdict {
-	return slices.DeleteFunc(slices.Clone(s.Mutants), func(m MutantVerdict) bool { return m.Verdict != v })
-}
-
-// Require fails the test for every mutant that survived.
-func (s *Survey) Require(t testing.TB) {
-	t.Helper()
-	for _, m := range s.Of(Survived) {
-		t.Errorf("a mutant survived: %s: %s", m.Mutant, m.By)
-	}
-}
-
-// widest is how much of what found a mutant a table shows.
-const widest = 160
-
-// String is a table of all mutants.
-func (s *Survey) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d, %d cases: %d mutants, %d refused, %d killed, %d equivalent, %d survived\n",
-		s.Seed, s.Cases, len(s.Mutants), len(s.Of(Refused)), len(s.Of(Killed)), len(s.Of(Equivalent)), len(s.Of(Survived)))
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "MUTANT\tVERDICT\tBY")
-	for _, m := range s.Mutants {
-		by := m.By
-		if len(by) > widest && m.Verdict != Survived {
-			by = strings.ToValidUTF8(by[:widest], "") + "…"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", m.Mutant, m.Verdict, by)
-	}
-	if err := w.Flush(); err != nil {
-		panic(err) // a strings.Builder never fails
-	}
-	return b.String()
 }

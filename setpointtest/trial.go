@@ -30,10 +30,12 @@ type program struct {
 	setup      func() Setup
 	object     func(Case) (spec, status any)
 	beside     func(Case, *resource.Object) []*resource.Object
+	found      func(Case, *resource.Object, map[command.AdapterName]Outside)
 	payload    func(Case, lifecycle.SignalName) []byte
 	check      func(Case, End) error
 	claims     []decide.Claim
 	mayFail    bool
+	mayRepeat  bool
 	horizon    time.Duration
 	seed       uint64
 }
@@ -43,7 +45,7 @@ type told struct {
 	Case
 	End
 	wrongs []wrong
-	// boundaries are how often the driver wrote the object, and stuck are those after which it waited for an operator.
+	// boundaries are how often the driver wrote the object while something might go wrong, and stuck are those after which it waited for an operator.
 	boundaries int
 	stuck      []int
 }
@@ -192,7 +194,7 @@ func (w *witness) put(world *World, c Case, tx *store.Transaction) (crashes []fu
 	object.State, object.StateSince, object.Finalizers = c.State, now(), []resource.Finalizer{w.program.holder}
 	s := &subject{
 		Case: c, key: object.Key, uid: object.UID, made: map[command.Slot]int{}, away: map[command.Slot]time.Time{}, tokens: map[command.Token]bool{},
-		signals: map[store.SignalID]*seenSignal{}, guards: map[decide.GuardName]bool{}, crashed: map[int]bool{},
+		signals: map[store.SignalID]*seenSignal{}, guards: map[decide.GuardName]bool{}, crashed: map[int]bool{}, parts: map[resource.Key]*resource.Object{},
 	}
 	w.subjects[s.key], w.byName[object.Name] = s, s
 	at := len(tx.Objects)
@@ -217,6 +219,9 @@ func (w *witness) put(world *World, c Case, tx *store.Transaction) (crashes []fu
 		default:
 			w.order(s, o, tx, at)
 		}
+	}
+	if w.program.found != nil {
+		w.program.found(c, tx.Objects[at].Object, w.outside)
 	}
 	if w.program.beside != nil {
 		for _, other := range w.program.beside(c, tx.Objects[at].Object) {
@@ -292,10 +297,8 @@ func (w *witness) content(adapter command.AdapterName, key string) string {
 	switch o := w.outside[adapter].(type) {
 	case nil:
 		return ""
-	case *Subsystem:
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		return string(o.effects[key].request)
+	case interface{ Effect(string) json.RawMessage }: // as Subsystem has it, and what embeds one
+		return string(o.Effect(key))
 	default:
 		return string(o.Effects()[key])
 	}

@@ -2,7 +2,6 @@ package setpointtest
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -34,53 +33,6 @@ type witness struct {
 	ahead    map[resource.Revision]bool
 	moved    chan struct{} // closed and replaced when noted moves
 }
-
-// subject is the object of a case.
-type subject struct {
-	Case
-	key     resource.Key
-	uid     resource.UID
-	entries []sighting
-	calls   []Made
-	made    map[command.Slot]int // how many calls there were, by adapter and key
-	away    map[command.Slot]time.Time
-	tokens  map[command.Token]bool
-	signals map[store.SignalID]*seenSignal
-	guards  map[decide.GuardName]bool
-	raises  []Raised
-	// raisesMade is how many of them are in commits that were made.
-	raisesMade int
-	crashed    map[int]bool // by order
-	wild       bool         // it was written more often than a case can be worth
-}
-
-// sighting is one commit that was about a subject.
-type sighting struct {
-	revision, seen resource.Revision
-	at             time.Time
-	byDriver       bool
-	cause          string
-	// object is as it was written, nil when it was not; gone is the final state that it reached.
-	object   *resource.Object
-	gone     lifecycle.State
-	reason   string
-	consumed []store.SignalID
-	// guards are the answers to the guards of the table since the commit before.
-	guards map[decide.GuardName]bool
-	// left is what was there outside, by step, when an action ended.
-	left map[string]string
-	// trespass is what the driver was refused to do.
-	trespass string
-}
-
-// seenSignal is a signal as the witness knows it.
-type seenSignal struct {
-	store.Signal
-	consumed resource.Revision // 0 while it stands
-}
-
-// mostCommits is how often a subject may be written.
-const mostCommits = 150
 
 func newWitness(p *program) *witness {
 	w := &witness{
@@ -151,16 +103,6 @@ func (w *witness) subject(tx *store.Transaction) (*subject, int) {
 	return nil, -1
 }
 
-// written counts the commits of the driver that wrote the object.
-func (s *subject) written() (n int) {
-	for i := range s.entries {
-		if s.entries[i].byDriver && s.entries[i].object != nil {
-			n++
-		}
-	}
-	return n
-}
-
 func general(name lifecycle.SignalName) bool { return slices.Contains(decide.General(), name) }
 
 // left is what there is outside for the steps of an action that a commit ends.
@@ -178,16 +120,6 @@ func (w *witness) left(s *subject, next *resource.Object) map[string]string {
 		}
 	}
 	return left
-}
-
-// latest is the newest form of the object.
-func (s *subject) latest() *resource.Object {
-	for i := len(s.entries) - 1; i >= 0; i-- {
-		if o := s.entries[i].object; o != nil {
-			return o
-		}
-	}
-	return nil
 }
 
 // note records a commit that was made.
@@ -211,6 +143,7 @@ func (w *witness) note(s *subject, at int, tx *store.Transaction, r store.Receip
 		if o.Object == nil {
 			continue
 		}
+		w.noteBeside(o.Object)
 		if s := w.subjects[o.Object.Key]; s != nil {
 			e := of(s)
 			e.object, e.reason = o.Object, o.Reason
@@ -248,6 +181,18 @@ func (w *witness) note(s *subject, at int, tx *store.Transaction, r store.Receip
 	}
 }
 
+// noteBeside keeps the last form of what is beside a subject; w.mu is held.
+func (w *witness) noteBeside(o *resource.Object) {
+	s := w.owned(o.Key)
+	switch {
+	case s == nil || s.key == o.Key:
+	case o.Deleting() && len(o.Finalizers) == 0:
+		delete(s.parts, o.Key)
+	default:
+		s.parts[o.Key] = o
+	}
+}
+
 // crash ends the plane after a commit for which that is ordered; w.mu is held.
 func (w *witness) crash(s *subject, e *sighting) {
 	if !e.byDriver || e.object == nil || w.closing > 0 {
@@ -275,21 +220,13 @@ func (w *witness) answered(key resource.Key, name decide.GuardName, holds bool) 
 func (w *witness) owner(key resource.Key) *subject {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.owned(key)
+}
+
+// owned is owner; w.mu is held.
+func (w *witness) owned(key resource.Key) *subject {
 	name, _, _ := strings.Cut(string(key.Name), ".")
 	return w.byName[resource.Name(name)]
-}
-
-// plain writes what belongs to a subject as if the subject were called "it".
-func (s *subject) plain(text string) string {
-	text = strings.ReplaceAll(text, string(s.key.Name), "it")
-	return strings.ReplaceAll(text, string(s.uid), "uid-of-it")
-}
-
-func (s *subject) plainJSON(text json.RawMessage) json.RawMessage {
-	if text == nil {
-		return nil
-	}
-	return json.RawMessage(s.plain(string(text)))
 }
 
 // now is the time as it is stored.

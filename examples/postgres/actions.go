@@ -61,7 +61,8 @@ var promote = action{Steps: []step{
 	}, NeedsInspect).Within(inspectWait),
 	setpoint.Set("choose", choose),
 	// Whom it waits for is settled before it leads, so that it never acknowledges what nobody else has.
-	setpoint.Set("appoint", func(r *run) { f := fleetIn(r); f.declare(r.Object.Status.Candidate, r.Object.Status.Candidate) }),
+	setpoint.Set("appoint", func(r *run) { f := fleetIn(r); f.declare(r.Object.Status.Candidate, r.Object.Status.Candidate) }).
+		Undo(func(r *run) { r.Object.Status.Declined = r.Object.Status.Candidate }), // it is not to be tried again and again where another one has as much
 	setpoint.Wait("isAppointed", func(r *run) bool {
 		s, ok := fleetIn(r).server(r.Object.Status.Candidate)
 		return ok && s.Spec.Leads && s.Observed == s.Generation && s.Ready()
@@ -73,7 +74,7 @@ var promote = action{Steps: []step{
 		if r.Result("promote", &leads) {
 			d.Timeline = leads.Timeline
 		}
-		d.Primary, d.Candidate = d.Candidate, ""
+		d.Primary, d.Candidate, d.Declined = d.Candidate, "", ""
 		d.Switched = r.Turn().Now()
 		f := fleetIn(r)
 		for _, p := range f.others(f.primary) {
@@ -126,10 +127,14 @@ func unfence(r *run) *host.Operation {
 		r.Refuse("%s may lead already; look at both servers, then raise Retry or Abandon", cmp.Or(r.Object.Status.Candidate, r.Object.Status.Primary))
 		return nil
 	}
+	if r.Began("switch") {
+		r.Refuse("%s leads already, and the servers before it go; raise Abandon to leave it so", f.primary)
+		return nil
+	}
 	return &host.Operation{Server: f.host(f.primary), Do: host.Unfence}
 }
 
-// choose names the server whose log goes furthest; among equals the one that was asked for. One whose log is not in the timeline of the primary's is passed over: a
+// choose names the server whose log goes furthest; among equals see [preferred]. One whose log is not in the timeline of the primary's is passed over: a
 // later one says that it has led by itself, and an earlier one that it has received nothing since the primary leads.
 func choose(r *run) {
 	f, line := fleetIn(r), r.Object.Status.Timeline
@@ -147,7 +152,7 @@ func choose(r *run) {
 			r.Turn().Event("CandidateElsewhere", "the log of %s is in timeline %d, and that of the primary in %d", p, s.Status.Timeline, line)
 			continue
 		}
-		if best == nil || ahead(s, best) || !ahead(best, s) && string(s.Name) == want {
+		if best == nil || preferred(s, best, want, string(f.key(r.Object.Status.Declined).Name)) {
 			best, r.Object.Status.Candidate = s, p
 		}
 	}
@@ -157,6 +162,18 @@ func choose(r *run) {
 	case want != "" && string(best.Name) != want:
 		r.Turn().Event("CandidateBehind", "%s was asked for, and %s has more", want, best.Name)
 	}
+}
+
+// preferred reports whether a is to lead rather than b: the one that has more. Among equals it is the one that was asked for; and whoever could not be made to lead when it was
+// tried last leaves it to another one. Who has less is never preferred, so that a promotion whose only candidate refuses fails each time, with the pauses of the engine.
+func preferred(a, b *Server, want, declined string) bool {
+	switch {
+	case ahead(a, b) || ahead(b, a):
+		return ahead(a, b)
+	case want == string(a.Name) || want == string(b.Name):
+		return want == string(a.Name)
+	}
+	return string(b.Name) == declined
 }
 
 // ahead reports whether a's log goes further than b's.
@@ -223,7 +240,7 @@ var restore = action{Steps: []step{
 	fence(),
 	setpoint.Set("switch", func(r *run) {
 		d := &r.Object.Status
-		d.Line, d.Primary, d.Candidate, d.Detached = d.Line+1, d.Candidate, "", nil
+		d.Line, d.Primary, d.Candidate, d.Declined, d.Detached = d.Line+1, d.Candidate, "", "", nil
 		d.Members, d.Switched = []string{d.Primary}, r.Turn().Now() // what came after the backup is given up, wherever it is
 		f := fleetIn(r)
 		if s, ok := f.server(f.primary); ok {

@@ -1,14 +1,11 @@
 package postgres
 
 import (
-	"encoding/json"
-	"errors"
 	"os"
-	"slices"
 	"testing"
 
 	"github.com/setpointhq/setpoint"
-	"github.com/setpointhq/setpoint/decide"
+	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/examples/postgres/subsystems/host"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/setpointtest"
@@ -19,81 +16,80 @@ func cases() int {
 	if os.Getenv("SETPOINT_SOAK") != "" {
 		return 6000
 	}
-	return 400
+	return 150
 }
 
-// fuzzedServer tries the table of servers: one that leads, and one that follows.
+// Of these a server is told that a story is about: one that leads, one that follows whom it should, one that should follow another, and one that belongs to a database whose
+// primary it follows.
+const (
+	leads = iota
+	followsIt
+	followsAnother
+	belongs
+	variantsOfServers
+)
+
+// theLeader is the primary of the database that a server of the last kind belongs to, which is called itsDatabase beside it.
+const itsDatabase, theLeader = "db", "db." + leader
+
+// fuzzedServer tries the table of servers.
 func fuzzedServer() setpointtest.Fuzzing[ServerSpec, ServerStatus] {
 	const upstream, other = "127.0.0.1:5001", "127.0.0.1:5002"
 	made := func(role host.ServerRole, following string) ServerStatus {
 		return ServerStatus{Made: &Making{Role: role, Upstream: following}, Address: "127.0.0.1:5000", Following: following}
 	}
 	return setpointtest.Fuzzing[ServerSpec, ServerStatus]{
-		Kind: Servers, Decider: serverDecider(Secrets{Key: []byte("secret")}), Name: "server", Variants: 3, Seed: 1, Cases: cases(),
+		Kind: Servers, Decider: serverDecider(Secrets{Key: []byte("secret")}), Name: "server", Variants: variantsOfServers, Seed: 1, Cases: cases(),
 		Setup: func() setpointtest.Setup {
 			hosts, setup := simulate()
 			hosts.found = true
-			setup.Kinds, setup.Controllers = nil, nil
+			setup.Kinds, setup.Controllers = []*setpoint.Definition{Databases.Definition}, nil
 			return setup
 		},
 		Object: func(c setpointtest.Case) (ServerSpec, ServerStatus) {
 			switch c.Variant {
-			case 0:
+			case leads:
 				return ServerSpec{Leads: true}, made(host.Primary, "")
-			case 1:
-				return ServerSpec{Upstream: upstream}, made(host.Standby, upstream)
+			case followsAnother:
+				return ServerSpec{Upstream: other}, made(host.Standby, upstream)
+			case belongs:
+				return ServerSpec{Upstream: address("it." + theLeader)}, made(host.Standby, address("it."+theLeader))
 			}
-			return ServerSpec{Upstream: other}, made(host.Standby, upstream)
+			return ServerSpec{Upstream: upstream}, made(host.Standby, upstream)
 		},
-		Check: checkServer,
-		Claims: []decide.Claim{
-			decide.Leads(NeedsInspect, "Inspect").Within(Provisioned),
-			decide.Never("GiveUp").With(Seen).Within(Uncertain).Unless(Missed),
-			decide.Never("Restart").Within(Available, Uncertain).Unless(NeedsRestart),
+		Beside: besideServer,
+		Found: func(c setpointtest.Case, o *resource.Object, outside map[command.AdapterName]setpointtest.Outside) {
+			name := "default/" + string(o.Name)
+			behind(outside).at(name, func(its *cluster) {
+				v := &simulated{name: name, role: host.Standby, upstream: upstream, line: name, timeline: 1, lsn: 1}
+				switch c.Variant {
+				case leads:
+					v.role, v.upstream = host.Primary, ""
+				case belongs:
+					v.upstream = address("it." + theLeader)
+					its.put(&simulated{name: name + "." + theLeader, role: host.Primary, line: name, timeline: 1, lsn: 1})
+				}
+				its.put(v)
+			})
 		},
+		Check:   checkServer,
+		Claims:  claimsOf(serverTableClaims),
+		Stories: storiesOfServers(),
 	}
 }
 
-// checkServer is what must be so at the end of every case about a server, beside what the kit judges by itself.
-func checkServer(c setpointtest.Case, e setpointtest.End) error {
-	if e.Gone {
+// besideServer is the database that a server belongs to, and its primary.
+func besideServer(c setpointtest.Case, o *resource.Object) []*resource.Object {
+	if c.Variant != belongs {
 		return nil
 	}
-	var v ServerStatus
-	if err := e.Status(&v); err != nil {
-		return err
-	}
-	var spec ServerSpec
-	if err := json.Unmarshal(e.Object.Spec, &spec); err != nil {
-		return err
-	}
-	counts := map[host.Verb]int{}
-	for _, call := range e.Calls {
-		var o host.Operation
-		if err := json.Unmarshal(call.Request, &o); err == nil {
-			counts[o.Do]++
-		}
-	}
-	followed, halted := slices.Contains(e.Ended("Follow"), resource.OutcomeSucceeded), e.Object.Action != nil
-	switch {
-	case spec.Leads && counts[host.Follow] > 0:
-		return errors.New("a server that leads was told to follow")
-	case spec.Leads && counts[host.Restart] > 0 && !slices.Contains(c.Signals, NeedsRestart) && !ordered(c, NeedsRestart):
-		return errors.New("a server that leads was restarted, and nobody had asked for it")
-	case !halted && e.Object.State != Unavailable && spec.Upstream != "" && v.Following != spec.Upstream && e.Object.Ready():
-		return errors.New("it is ready, and follows another server than it should")
-	case followed && counts[host.Follow] == 0:
-		return errors.New("it is said to have followed, and nobody told it to")
-	case slices.Contains(e.Ended("Inspect"), resource.OutcomeSucceeded) && (counts[host.Inspect] == 0 || v.LSN == ""):
-		return errors.New("it is said to have been inspected, and nothing is known")
-	case slices.Contains(e.Ended("Restart"), resource.OutcomeSucceeded) && counts[host.Restart] == 0:
-		return errors.New("it is said to have been restarted, and nobody told it to")
-	}
-	return nil
-}
-
-func ordered(c setpointtest.Case, s setpoint.SignalName) bool {
-	return slices.ContainsFunc(c.Orders, func(o setpointtest.Order) bool { return o.Signal == s })
+	name := "default/" + string(o.Name) + "." + theLeader
+	d := besideIt(o, Databases.Definition, itsDatabase, DatabaseSpec{Replicas: 1}, DatabaseStatus{Primary: leader, Line: 1, Timeline: 1, Members: []string{leader}})
+	d.State = Available
+	p := driven(besideIt(o, Servers.Definition, theLeader, ServerSpec{Leads: true}, ServerStatus{Made: &Making{Role: host.Primary}, Address: address(name)}), "server")
+	p.State = Available
+	o.Owners = owned(d, serverName(1, 1))
+	return []*resource.Object{d, p}
 }
 
 func TestFuzzServer(t *testing.T) {

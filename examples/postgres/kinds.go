@@ -38,6 +38,8 @@ type DatabaseStatus struct {
 	Primary string `json:"primary,omitempty"`
 	// Candidate is the server that is to be promoted, while a promotion is under way.
 	Candidate string `json:"candidate,omitempty"`
+	// Declined is the candidate that could not be made to lead when that was tried last.
+	Declined string `json:"declined,omitempty"`
 	// Line counts the restorations: each makes servers anew, of a backup.
 	Line int `json:"line,omitempty"`
 	// Detached are servers that have been told not to follow.

@@ -30,13 +30,14 @@ func following(f fleet, p string) bool { return !detached(f, p) }
 // unfollow lets a replica stand alone. First nobody waits for it any more, then one commit is waited for: what was acknowledged because this server had it is
 // then on another one too.
 var unfollow = action{Steps: []step{
+	// Without another one that follows nothing could be committed. One that is only just coming back is waited for.
+	setpoint.Wait("anotherFollows", func(r *run) bool {
+		p := subject(r, following)
+		return p != "" && fleetIn(r).spares(p)
+	}).Within(cutWithin),
 	setpoint.Set("exclude", func(r *run) {
 		p, f := subject(r, following), fleetIn(r)
-		switch {
-		case p == "":
-			return
-		case !f.spares(p):
-			r.Refuse("no other replica follows at the moment: nothing could be committed without %s", p)
+		if p == "" {
 			return
 		}
 		r.Object.Status.Candidate = p

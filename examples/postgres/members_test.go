@@ -149,9 +149,14 @@ func TestSurplusStaysWhileNobodyElseFollows(t *testing.T) {
 
 func TestNobodyLeavesWhileNobodyElseFollows(t *testing.T) {
 	witnessed(t, 2, func(w *setpointtest.World, _ *simulation, v *witness) {
+		v.refuse("restart "+s1, true)
 		raise(w, Servers.Definition, "orders.s1-1", setpoint.SignalRequest{Name: Missed})
 		before := v.count()
 		raise(w, Databases.Definition, "orders", setpoint.SignalRequest{Name: NeedsUnfollow, Payload: []byte(`{"server":"orders.s1-2"}`)})
+		if d := state(w); d.Action == nil {
+			t.Errorf("it did not wait for another one to follow: %+v", d.Last)
+		}
+		w.Advance(cutWithin + time.Second)
 		if d := state(w); d.Last == nil || d.Last.Outcome != "Failed" || len(d.Status.Detached) > 0 || slices.Contains(v.since(before), "synchronous "+s0+" "+s1) {
 			t.Errorf("it ended as %+v, detached are %v, asked were %v; want it refused, and nothing done", d.Last, d.Status.Detached, v.since(before))
 		}

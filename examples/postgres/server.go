@@ -35,9 +35,8 @@ func serverDecider(s Secrets) setpoint.Decider[ServerSpec, ServerStatus] {
 		Guards: map[setpoint.GuardName]func(*setpoint.Turn, *Server) bool{
 			"leads":    func(_ *setpoint.Turn, v *Server) bool { return v.Spec.Leads },
 			"follows":  func(_ *setpoint.Turn, v *Server) bool { return follows(v) },
-			"made":     func(_ *setpoint.Turn, v *Server) bool { return v.Status.Address != "" },
 			"silent":   func(t *setpoint.Turn, _ *Server) bool { return latest(t, Missed, Seen) == Missed },
-			"afloat":   func(t *setpoint.Turn, _ *Server) bool { return latest(t, Adrift, Seen) == Seen },
+			"afloat":   func(t *setpoint.Turn, _ *Server) bool { return latest(t, Missed, Adrift, Seen) == Seen },
 			"joinable": joinable,
 		},
 		Actions: map[setpoint.ActionName]setpoint.Action[ServerSpec, ServerStatus]{
@@ -55,7 +54,8 @@ func serverDecider(s Secrets) setpoint.Decider[ServerSpec, ServerStatus] {
 			}},
 			"Follow": {Steps: []setpoint.Step[ServerSpec, ServerStatus]{
 				// What it is to follow is decided once, and stored with the step.
-				setpoint.Set("choose", func(r *serverRun) { r.Object.Status.Following = r.Object.Spec.Upstream }),
+				setpoint.Set("choose", func(r *serverRun) { r.Object.Status.Following = r.Object.Spec.Upstream }).
+					Undo(func(r *serverRun) { r.Object.Status.Following = "" }), // nobody knows whom it follows: to follow is asked for again
 				operate("follow", host.Follow).Retry(setpoint.Retry{For: followFor, Tell: tellAfter}),
 				setpoint.Set("note", func(r *serverRun) { note(r, "follow") }),
 			}},

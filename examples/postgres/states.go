@@ -146,17 +146,18 @@ var serverTable = setpoint.Decisions{
 	Moved: setpoint.In(Available),
 }
 
-// serverRows writes the rows about check-ins out: of a Missed and a Seen that both stand, the later one counts, and so with an Adrift and a Seen.
+// serverRows has the rows about what is asked for, and adds those about check-ins: of a Missed and a Seen that both stand, the later one counts, and so with an Adrift and
+// a Seen. A Seen that is the last of all has nothing left that was heard before it. News goes before repair: what answers again needs none.
 func serverRows() []setpoint.Row {
 	rows := []setpoint.Row{
 		{In: setpoint.In(Provisioned), When: setpoint.All(NeedsInspect), Priority: 90, Do: "Inspect"},
 		{In: setpoint.In(Provisioned), When: setpoint.All(NeedsFollow), Guard: "follows", Priority: 50, Do: "Follow"},
+		{In: setpoint.In(Provisioned), When: setpoint.All(NeedsFollow, Adrift), Guard: "follows", Priority: 50, Do: "Follow"},
 		{In: setpoint.In(Provisioned), When: setpoint.All(NeedsFollow), Priority: 50, Ignore: "it leads, or nothing is there to follow"},
 		{In: setpoint.In(Provisioned), When: setpoint.All(NeedsRestart), Priority: 40, Do: "Restart"},
-		{In: setpoint.In(Unavailable), When: setpoint.All(NeedsRepair), Guard: "leads", Priority: 35, Ignore: "its database decides who leads"},
-		{In: setpoint.In(Unavailable), When: setpoint.All(NeedsRepair), Guard: "made", Priority: 30, Do: "Restart"},
-		{In: setpoint.In(Unavailable), When: setpoint.All(NeedsRepair), Priority: 30, Defer: "there is no server to repair"},
-		{In: setpoint.In(Available, Uncertain), When: setpoint.All(NeedsRepair), Priority: 30, Ignore: "it answers again"},
+		{In: setpoint.In(Unavailable), When: setpoint.All(NeedsRepair), Guard: "leads", Priority: 15, Ignore: "its database decides who leads"},
+		{In: setpoint.In(Unavailable), When: setpoint.All(NeedsRepair), Priority: 15, Do: "Restart"},
+		{In: setpoint.In(Available, Uncertain), When: setpoint.All(NeedsRepair), Priority: 12, Ignore: "it answers again"},
 		{In: setpoint.In(Uncertain), When: setpoint.All(Silent), Priority: 10, Do: "GiveUp"},
 		{In: setpoint.In(Available, Unavailable), When: setpoint.All(Silent), Priority: 60, Ignore: "old news"},
 
@@ -164,18 +165,20 @@ func serverRows() []setpoint.Row {
 		{In: setpoint.In(Available), When: setpoint.All(Seen), Priority: 20, Ignore: "it is known to answer"},
 		{In: setpoint.In(Available), When: setpoint.All(Missed, Seen), Guard: "silent", Priority: 20, Do: "Doubt"},
 		{In: setpoint.In(Available), When: setpoint.All(Missed, Seen), Priority: 20, Ignore: "it was away for a moment"},
+		{In: setpoint.In(Available), When: setpoint.All(Adrift, Seen), Guard: "afloat", Priority: 25, Ignore: "it receives again"},
+		{In: setpoint.In(Available), When: setpoint.All(Missed, Adrift, Seen), Guard: "afloat", Priority: 25, Ignore: "it was away for a moment, and receives again"},
+
 		{In: setpoint.In(Uncertain, Unavailable), When: setpoint.All(Missed), Priority: 20, Ignore: "it is known not to answer"},
 		{In: setpoint.In(Uncertain, Unavailable), When: setpoint.All(Seen), Priority: 20, Do: "Trust"},
 		{In: setpoint.In(Uncertain, Unavailable), When: setpoint.All(Missed, Seen), Guard: "silent", Priority: 20, Ignore: "it was there for a moment"},
 		{In: setpoint.In(Uncertain, Unavailable), When: setpoint.All(Missed, Seen), Priority: 20, Do: "Trust"},
+		{In: setpoint.In(Uncertain, Unavailable), When: setpoint.All(Adrift, Seen), Guard: "afloat", Priority: 25, Do: "Trust"},
+		{In: setpoint.In(Uncertain, Unavailable), When: setpoint.All(Missed, Adrift, Seen), Guard: "afloat", Priority: 25, Do: "Trust"},
+
+		{In: setpoint.In(Available), When: setpoint.All(Adrift), Guard: "joinable", Priority: 15, Do: "Follow"},
+		{In: setpoint.In(Provisioned), When: setpoint.All(Adrift), Guard: "follows", Priority: 2, Defer: "it cannot follow now, or nobody is there to follow"},
+		{In: setpoint.In(Provisioned), When: setpoint.All(Adrift), Priority: 1, Ignore: "it is not to follow"},
 	}
-	rows = append(rows,
-		setpoint.Row{In: setpoint.In(Provisioned), When: setpoint.All(NeedsFollow, Adrift), Guard: "follows", Priority: 50, Do: "Follow"},
-		setpoint.Row{In: setpoint.In(Available), When: setpoint.All(Adrift, Seen), Guard: "afloat", Priority: 27, Ignore: "it receives again"},
-		setpoint.Row{In: setpoint.In(Available), When: setpoint.All(Adrift), Guard: "joinable", Priority: 15, Do: "Follow"},
-		setpoint.Row{In: setpoint.In(Provisioned), When: setpoint.All(Adrift), Guard: "follows", Priority: 2, Defer: "it cannot follow now, or nobody is there to follow"},
-		setpoint.Row{In: setpoint.In(Provisioned), When: setpoint.All(Adrift), Priority: 1, Ignore: "it is not to follow"},
-	)
 	for _, s := range []setpoint.SignalName{Missed, Seen, Adrift, Silent, NeedsRepair, NeedsInspect, NeedsRestart, NeedsFollow} {
 		rows = append(rows, setpoint.Row{In: setpoint.In(Provisioning), When: setpoint.All(s), Defer: "it is not there yet"})
 	}
