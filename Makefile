@@ -31,11 +31,12 @@ test: tools
 
 # The long forms: 200 kills, 300 gateways under faults, 1,000 at rest, every crash point on every engine; on PostgreSQL 2,000 gateways through ten minutes of
 # storm, 200 connections cut at a commit, two processes for a minute, 20 stops under load, 300 rounds of ended sessions; the managed PostgreSQL under 50 faults, on each
-# engine. About 40 minutes.
+# engine; three nodes through ten minutes of storm. About an hour and a half.
 soak: tools
-	SETPOINT_SOAK=1 $(GO) test -timeout 60m -count=1 -v -run 'TestKilled|TestFaults|TestFuzz|TestNoMutant|TestCrashes|TestRestore|TestAtRest' ./control ./examples/... ./setpointtest/... ./test/...
+	SETPOINT_SOAK=1 $(GO) test -timeout 60m -count=1 -v -run 'TestKilled|TestFaults|TestFuzz|TestNoMutant|TestCrashes|TestRestore|TestAtRest' ./control ./examples/... ./setpointtest/... ./test/gateway ./test/managed
 	SETPOINT_SOAK=1 $(GO) test -timeout 60m -count=1 -v -run 'TestStorm' ./cluster ./test/gateway
 	SETPOINT_SOAK=1 $(GO) test -timeout 60m -count=1 -v -run 'TestDemo|TestStorm' ./test/managed
+	SETPOINT_SOAK=1 $(GO) test -timeout 60m -count=1 -v ./test/cluster
 	SETPOINT_SOAK=1 $(GO) test -race -timeout 60m -count=1 -v -run 'TestCommitsCut|TestTwoProcesses|TestServerStopped|TestSessionsEnded' ./store/postgres
 
 # What docs/reference/performance.md states, in about seven minutes, with 6 GB of disk. Other packages have benchmarks of their parts.

@@ -1,0 +1,91 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/setpointhq/setpoint/internal/testkit/pg"
+	"github.com/setpointhq/setpoint/resource"
+)
+
+// sampler looks at the assignments of shards all the time, and notes when each was made, by the database's clock.
+type sampler struct {
+	town *town
+	end  context.CancelFunc
+	over sync.WaitGroup
+
+	mu      sync.Mutex
+	highest map[string]resource.Epoch
+	since   map[string]map[resource.Epoch]time.Time // by scope
+	looks   int
+	falls   []string
+}
+
+// sample begins to look, and ends with the test.
+func (w *town) sample(every time.Duration) *sampler {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &sampler{town: w, end: cancel, highest: map[string]resource.Epoch{}, since: map[string]map[resource.Epoch]time.Time{}}
+	s.over.Go(func() {
+		for pause(ctx, every) {
+			rows, err := pg.Query(ctx, w.store, "SELECT scope, incarnation, counter, (extract(epoch FROM since) * 1000000)::bigint FROM setpoint.lease WHERE scope LIKE 'shard/%'")
+			if err != nil {
+				continue // the database is stopped, or the test is over
+			}
+			s.note(rows)
+		}
+	})
+	w.Cleanup(s.stop)
+	return s
+}
+
+func (s *sampler) stop() {
+	s.end()
+	s.over.Wait()
+}
+
+func (s *sampler) note(rows [][]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looks++
+	for _, row := range rows {
+		var e resource.Epoch
+		var micros int64
+		if _, err := fmt.Sscan(row[1]+" "+row[2]+" "+row[3], &e.Incarnation, &e.Counter, &micros); err != nil {
+			s.falls = append(s.falls, fmt.Sprintf("row %v: %v", row, err))
+			continue
+		}
+		if e.Compare(s.highest[row[0]]) < 0 {
+			s.falls = append(s.falls, fmt.Sprintf("%s was at %s, and is at %s", row[0], s.highest[row[0]], e))
+		}
+		s.highest[row[0]] = e
+		if s.since[row[0]] == nil {
+			s.since[row[0]] = map[resource.Epoch]time.Time{}
+		}
+		if s.since[row[0]][e].IsZero() { // later it is when the shard was given up
+			s.since[row[0]][e] = time.UnixMicro(micros)
+		}
+	}
+}
+
+// rose checks that no epoch has ever fallen in the database (I4), and returns how often it was looked.
+func (s *sampler) rose() int {
+	s.town.Helper()
+	s.stop()
+	for _, fall := range s.falls {
+		s.town.Error(fall)
+	}
+	return s.looks
+}
+
+// after is when a scope was first assigned above an epoch.
+func (s *sampler) after(scope string, before resource.Epoch) (at time.Time, found bool) {
+	var lowest resource.Epoch
+	for e, since := range s.since[scope] {
+		if e.Compare(before) > 0 && (!found || e.Compare(lowest) < 0) {
+			lowest, at, found = e, since, true
+		}
+	}
+	return at, found
+}
