@@ -92,16 +92,21 @@ func New(ctx context.Context, c Config) (*Plane, error) {
 // own makes the owner: on a store that several processes share, a member of the cluster that they are, and otherwise one that has everything.
 func (p *Plane) own() (err error) {
 	c := &p.config
+	// What works has ended by itself by then, or been cut off.
+	grace := c.Grace + 2*time.Second
+	if c.Grace <= 0 {
+		grace = 0
+	}
 	run := c.Name + "#" + string(c.NewUID()) // a name may come again, and each run is another holder
 	p.run = store.NodeID(run)
 	shared, sharded := c.Store.(store.Sharded)
 	if !sharded || !c.Store.Info().Shared {
-		p.owner, err = cluster.NewSolo(cluster.SoloOptions{Store: c.Store, Holder: run, TTL: c.LeaseTTL, Logger: c.Logger, Seed: c.Seed, Grace: c.Grace})
+		p.owner, err = cluster.NewSolo(cluster.SoloOptions{Store: c.Store, Holder: run, TTL: c.LeaseTTL, Logger: c.Logger, Seed: c.Seed, Grace: grace})
 		return err
 	}
 	p.member, err = cluster.New(cluster.Options{
 		Store: shared, Node: store.NodeID(run), Name: c.Name, Version: c.Version, Address: c.Address, TTL: c.LeaseTTL,
-		Logger: c.Logger, Seed: c.Seed, Grace: c.Grace, Health: func() error { return p.engine.Moving() },
+		Logger: c.Logger, Seed: c.Seed, Grace: grace, Health: func() error { return p.engine.Moving() },
 	})
 	p.owner = p.member
 	return err

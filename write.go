@@ -43,7 +43,7 @@ func (p *Plane) Create(ctx context.Context, by string, o *Object, dryRun bool) (
 	o = o.Clone()
 	o.Revision, o.Deleted, o.Status = 0, time.Time{}, nil
 	o.Conditions, o.Waits, o.Observed, o.Needs = nil, nil, 0, nil
-	birth := resource.Birth{Now: now(), UID: p.config.NewUID}
+	birth := resource.Birth{Now: p.engine.Now(), UID: p.config.NewUID}
 	if err := def.Prepare(o, birth); err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (p *Plane) Delete(ctx context.Context, by string, key Key, pre Precondition
 			return have, nil
 		}
 		next := have.Clone()
-		next.Deleted, next.Generation = now(), have.Generation+1
+		next.Deleted, next.Generation = p.engine.Now(), have.Generation+1
 		if len(next.Finalizers) == 0 {
 			enterDeletion(def, next)
 		}
@@ -137,7 +137,7 @@ func (p *Plane) Signal(ctx context.Context, by string, key Key, r SignalRequest)
 	}
 	s := store.Signal{Object: key, Name: r.Name, Payload: r.Payload, By: by, Why: r.Why, Dedupe: r.Dedupe}
 	if r.For > 0 {
-		s.Expires = now().Add(r.For)
+		s.Expires = p.engine.Now().Add(r.For)
 	}
 	return p.engine.Raise(ctx, store.Writer{Name: by}, s)
 }
@@ -304,6 +304,3 @@ func gone(def *Definition, o *Object) State {
 	}
 	return ""
 }
-
-// now is the time as it is stored: UTC, microseconds.
-func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

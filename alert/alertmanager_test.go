@@ -70,13 +70,13 @@ func TestAnAlertAsAnAlertmanagerReadsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &receiver{}
 		s := alertmanager(t, r)
-		end := run(s)
 		c := change(alert.Raised, "NoAddress", 12, alert.Critical)
 		c.Group.Examples = []alert.Example{{Object: device(1), Since: epoch, Message: "the pool is empty"}, {Object: device(2), Since: epoch}}
 		spare := c
 		spare.Group.Key = alert.Key{Cause: alert.TooManyGroups}
 		spare.Group.Fingerprint = spare.Group.Key.Fingerprint()
 		put(t, s, c, spare)
+		end := run(s) // which finds both, and sends them together
 		synctest.Wait()
 		q := r.requests()[0]
 		if q.path != "/prefix/api/v2/alerts" || q.header.Get("Content-Type") != "application/json" || q.header.Get("Authorization") != "Bearer s3cret" {

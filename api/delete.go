@@ -21,6 +21,7 @@ func (c *call) delete() error {
 	if err != nil {
 		return err
 	}
+	c.reach(d.Revision)
 	o, removed, err := c.h.Plane.Delete(c.ctx, c.user, c.target.key(), d)
 	if err != nil {
 		return err

@@ -1,10 +1,12 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -96,6 +98,7 @@ func (c *call) replace() error {
 	if err != nil {
 		return err
 	}
+	c.reach(max(match, o.Revision))
 	return c.update(w.WriteOptions, func(old *resource.Object) (*resource.Object, error) {
 		if err := expect(old, match); err != nil {
 			return nil, err
@@ -109,6 +112,22 @@ func (c *call) replace() error {
 		}
 		return c.merge(old, o)
 	})
+}
+
+// reachPatience is how long a write waits for a revision that its client knows and this server does not.
+const reachPatience = time.Second
+
+// reach waits until this server knows a revision that a client names, which it may have from another one: a correct write would be refused otherwise. A revision that there is not
+// is waited for in vain, for a moment.
+func (c *call) reach(at resource.Revision) {
+	if at == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, reachPatience)
+	defer cancel()
+	if err := c.h.Plane.WaitFor(ctx, at); err != nil {
+		c.h.Logger.Debug("a write names a revision that is not known here", "revision", uint64(at), "error", err)
+	}
 }
 
 // expect refuses a write that was computed from another revision than the present one; 0 accepts any.

@@ -43,6 +43,8 @@ type ServeConfig struct {
 	Alert         AlertConfig `koanf:"alert"`
 	// Availability is how availability is measured for the metrics.
 	Availability AvailabilityConfig `koanf:"availability"`
+	// LeaseTTL is how long the work of a server that died waits for another one.
+	LeaseTTL time.Duration `koanf:"lease-ttl"`
 	// Grace is how long a stop waits for requests and turns under way.
 	Grace time.Duration `koanf:"grace"`
 	Log   LogConfig     `koanf:"log"`
@@ -106,6 +108,7 @@ var Settings = []Setting{
 	{"alert.webhook-key-file", "", "File with the key that signs the bodies to webhooks, by HMAC-SHA256.", false},
 	{"alert.plane", "", "Name by which receivers tell this plane from others.", false},
 	{"availability.window", "720h", "Length of the period up to now that the metrics about availability are about.", false},
+	{"lease-ttl", "10s", "How long the work of a server that died waits for another one; the same for all servers of a database, and 100ms or more.", false},
 	{"grace", "20s", "How long a stop waits for requests and turns under way.", false},
 	{"log.level", "info", "The least that is logged: debug, info, warn or error.", false},
 	{"log.format", "text", "text or json.", false},
@@ -239,6 +242,9 @@ func (a *app) complete(c *ServeConfig) error {
 	}
 	if _, _, err := net.SplitHostPort(c.Admin.Listen); err != nil && c.Admin.Listen != "" {
 		return usage("admin.listen %q: want host:port, such as 127.0.0.1:7434", c.Admin.Listen)
+	}
+	if c.LeaseTTL < 100*time.Millisecond {
+		return usage("lease-ttl %s: want 100ms or more", c.LeaseTTL)
 	}
 	if c.Grace < 0 {
 		return usage("grace %s: want 0s or more", c.Grace)

@@ -63,6 +63,7 @@ func (l *loop) failed(err error) error {
 func (l *loop) absorb(s store.Standing) {
 	l.roster.learn(s, !l.joined || s.Version != l.version)
 	l.version, l.joined = s.Version, true
+	l.m.measure(l.roster.node(l.m.o.Node).Skew)
 	lost, gained := l.compare()
 	l.drop(lost)
 	if len(lost) > 0 {

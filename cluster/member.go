@@ -19,6 +19,7 @@ type Member struct {
 	// owned are the epochs of the shards that are this node's, as far as it knows. Only the goroutine of Run writes.
 	owned [resource.Shards]atomic.Pointer[resource.Epoch]
 	poked chan struct{}
+	skew  atomic.Int64 // see Skew
 
 	mu      sync.Mutex
 	changed chan struct{} // closed, and replaced, when trust or ownership may have changed
@@ -154,6 +155,24 @@ func (m *Member) Standing() (store.Standing, time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.outlook.standing, m.outlook.at
+}
+
+// tolerable is how far a clock may be off before it is corrected, and how far a correction before it is renewed: what is measured includes the time of a message.
+const tolerable = time.Second
+
+// Skew is by how much this process's clock is ahead of the database's, 0 when that is less than a second.
+func (m *Member) Skew() time.Duration { return time.Duration(m.skew.Load()) }
+
+// measure takes note of how far the clock was ahead at the last beat.
+func (m *Member) measure(ahead time.Duration) {
+	if off := ahead - m.Skew(); off.Abs() < tolerable {
+		return
+	}
+	if ahead.Abs() < tolerable {
+		ahead = 0
+	}
+	m.skew.Store(int64(ahead))
+	m.o.Logger.Warn("the clock of this node and that of the database differ; moments are stored by the database's", "node", m.o.Name, "ahead", ahead)
 }
 
 // Works is the name of the node that has a shard, as far as this one knows; "" when nobody has.

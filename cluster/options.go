@@ -31,7 +31,7 @@ type Options struct {
 	Patience time.Duration
 	// Recovery is for how long Health must then be content before the node takes shards again. It doubles with each time, up to sixteenfold. Default: Patience.
 	Recovery time.Duration
-	// Grace bounds how long a Release is waited for, and with it a stop. Default 10 s.
+	// Grace bounds how long a Release is waited for, and with it a stop. It should be longer than the time in which who works ends by himself. Default 12 s.
 	Grace time.Duration
 	Ramp  Ramp
 }
@@ -67,7 +67,7 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	orDefault(&o.Patience, 3*o.TTL)
 	orDefault(&o.Recovery, o.Patience)
-	orDefault(&o.Grace, 10*time.Second)
+	orDefault(&o.Grace, 12*time.Second)
 	orDefault(&o.Ramp.Batch, 64)
 	orDefault(&o.Ramp.Every, 250*time.Millisecond)
 	orDefault(&o.Ramp.Move, 32)

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"time"
 
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
@@ -23,6 +24,8 @@ type Owner interface {
 	Fenced(f store.Fence, why error)
 	// Problem is what is wrong, nil when nothing is. To have no shard is no problem.
 	Problem() error
+	// Skew is by how much this process's clock is ahead of the store's, 0 when they agree as well as clocks do.
+	Skew() time.Duration
 	// Standby says why there is nothing to do, "" when this process has shards.
 	Standby() string
 }

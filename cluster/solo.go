@@ -26,7 +26,7 @@ type SoloOptions struct {
 	Logger *slog.Logger
 	// Seed starts the generator of jitter: a seam for simulation.
 	Seed uint64
-	// Grace bounds how long the end of the lease may take. The default is 10 s.
+	// Grace bounds how long a stop waits for what is under way, and how long the end of the lease may take. It should be longer than the time in which who works ends by himself. The default is 12 s.
 	Grace time.Duration
 }
 
@@ -72,7 +72,7 @@ func NewSolo(o SoloOptions) (*Solo, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Grace <= 0 {
-		o.Grace = 10 * time.Second
+		o.Grace = 12 * time.Second
 	}
 	return &Solo{
 		store: o.Store, log: o.Logger, holder: o.Holder, ttl: o.TTL, grace: o.Grace, random: rand.New(rand.NewPCG(o.Seed, 0x5010)),
@@ -111,7 +111,6 @@ func (k *Solo) Run(ctx context.Context, work Work) error {
 func (k *Solo) until(ctx context.Context, work Work, shards []int, got store.Lease) error {
 	keeping, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
-	var released error
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		select {
@@ -121,7 +120,9 @@ func (k *Solo) until(ctx context.Context, work Work, shards []int, got store.Lea
 		case <-ctx.Done():
 			limited, cancel := context.WithTimeout(keeping, k.grace)
 			defer cancel()
-			released = work.Release(limited, shards)
+			if err := work.Release(limited, shards); err != nil {
+				k.log.Warn("work does not end; the lease is given up all the same", "lease", string(SoloScope), "error", err)
+			}
 			stop(nil)
 		}
 	})
@@ -131,7 +132,7 @@ func (k *Solo) until(ctx context.Context, work Work, shards []int, got store.Lea
 	}
 	stop(nil)
 	watching.Wait()
-	return errors.Join(err, released)
+	return err
 }
 
 // Fence is that of the lease, for every shard.
@@ -148,6 +149,9 @@ func (k *Solo) Fenced(_ store.Fence, why error) {
 	default: // told already
 	}
 }
+
+// Skew is nothing: one process alone is right.
+func (k *Solo) Skew() time.Duration { return 0 }
 
 // Standby says who has the lease, when that is another process.
 func (k *Solo) Standby() string {

@@ -203,13 +203,16 @@ func (b *bench) solo(holder string) cluster.Owner {
 }
 
 // another makes a further engine on the same store.
-func (b *bench) another(holder string) *control.Engine {
+func (b *bench) another(holder string) *control.Engine { return b.with(b.solo(holder)) }
+
+// with makes an engine that works on what an owner has.
+func (b *bench) with(owner cluster.Owner) *control.Engine {
 	registry := &resource.Registry{}
 	if err := registry.Register(boxes.Definition, parts.Definition, notes.Definition); err != nil {
 		b.t.Fatal(err)
 	}
 	c := b.config
-	c.Store, c.Registry, c.Owner = b.store, registry, b.solo(holder)
+	c.Store, c.Registry, c.Owner = b.store, registry, owner
 	c.NewUID = func() resource.UID { b.uids++; return resource.UID(fmt.Sprintf("uid-%d", b.uids)) }
 	e, err := control.New(c)
 	if err != nil {

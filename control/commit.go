@@ -73,8 +73,22 @@ func (e *Engine) policy(a command.AdapterName) command.Policy {
 	return command.Policy{}.WithDefaults()
 }
 
-// now is the time as it is stored: UTC, microseconds, no monotonic reading, so that it survives being written and read.
-func (e *Engine) now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+// now is the time as it is stored: UTC, microseconds, no monotonic reading, so that it survives being written and read. Where several processes share a store it is the store's, as
+// far as it is known: what one of them means to do in a second must not wait until the clock of the next one has caught up with its own.
+func (e *Engine) now() time.Time {
+	return time.Now().Add(-e.owner.Skew()).UTC().Truncate(time.Microsecond)
+}
+
+// Now is the time by which moments are stored.
+func (e *Engine) Now() time.Time { return e.now() }
+
+// here is a stored moment by this process's clock, by which queues wait. The zero moment stays what it is.
+func (e *Engine) here(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(e.owner.Skew())
+}
 
 // stored rounds a moment in the future up to what the store keeps, so that it is never waited for in vain: a time that is due by the
 // clock is due by [Engine.now] as well.

@@ -69,7 +69,7 @@ func (d *dispatcher) follow(c *command.Command, removed bool) {
 	}
 	d.mu.Unlock()
 	if (open || lost) && d.mine(c) {
-		d.queue.Add(c.Unit, queue.Wake{Due: c.NotBefore, Change: true})
+		d.queue.Add(c.Unit, queue.Wake{Due: d.engine.here(c.NotBefore), Change: true})
 	}
 }
 
@@ -116,7 +116,7 @@ func (d *dispatcher) deliver(ctx context.Context, unit string) queue.Verdict {
 		return queue.Verdict{End: queue.Failed}
 	}
 	_, next := d.pick(unit)
-	return queue.Verdict{End: queue.Succeeded, Due: next}
+	return queue.Verdict{End: queue.Succeeded, Due: d.engine.here(next)}
 }
 
 // take picks a command of a unit, and counts it as under way. While its shard cannot be trusted to be this process's it waits, and picks again afterwards. The verdict is for when there
@@ -125,7 +125,7 @@ func (d *dispatcher) take(ctx context.Context, unit string) (*command.Command, s
 	for {
 		c, next := d.pick(unit)
 		if c == nil {
-			return nil, store.Fence{}, queue.Verdict{End: queue.Succeeded, Due: next}
+			return nil, store.Fence{}, queue.Verdict{End: queue.Succeeded, Due: d.engine.here(next)}
 		}
 		if d.everywhere(c) {
 			return c, store.Fence{Scope: everywhereScope, Epoch: resource.Epoch{Incarnation: d.engine.store.Info().Incarnation}}, queue.Verdict{}

@@ -85,7 +85,7 @@ func (e *Engine) send(which func(*dispatcher, *command.Command) bool) {
 	defer snapshot.Close()
 	for c := range snapshot.OpenCommands() {
 		if d := e.dispatchers[c.Adapter]; d != nil && which(d, c) {
-			d.queue.Add(c.Unit, queue.Wake{Due: c.NotBefore, Change: true})
+			d.queue.Add(c.Unit, queue.Wake{Due: e.here(c.NotBefore), Change: true})
 		}
 	}
 }

@@ -289,3 +289,48 @@ func TestAControllerThatRunsEverywhere(t *testing.T) {
 		}
 	})
 }
+
+// ahead is an owner on a machine whose clock is wrong.
+type ahead struct {
+	cluster.Owner
+	by time.Duration
+}
+
+func (a ahead) Skew() time.Duration { return a.by }
+
+// TestMomentsAreStoredByTheClockOfTheStore: a node whose clock is hours wrong repeats a call when it should, and so does whoever takes over from it.
+func TestMomentsAreStoredByTheClockOfTheStore(t *testing.T) {
+	for _, by := range []time.Duration{3 * time.Hour, -3 * time.Hour} {
+		var calls log[command.Call]
+		config := control.Config{
+			Controllers: []setpoint.Controller{asker()},
+			Adapters: []control.AdapterConfig{{Name: "shop", Adapter: adapter(func(_ context.Context, c command.Call) command.Result {
+				if calls.add(c); calls.len() < 4 {
+					return command.Result{Outcome: command.OutcomeRefused, Class: command.Retry, Message: "not yet", RetryAfter: time.Minute}
+				}
+				return command.Result{Outcome: command.OutcomeDone, Body: c.Request}
+			})}},
+		}
+		runBench(t, config, func(b *bench) {
+			b.config.Owner = ahead{b.solo("first"), by}
+			b.engine = b.with(b.config.Owner)
+			b.run()
+			b.create(nt, "n")
+			b.advance(90 * time.Second)
+			if calls.len() != 2 {
+				t.Errorf("%s: %d calls in a minute and a half, want two", by, calls.len())
+			}
+			open := b.engine.View().Snapshot()
+			for c := range open.OpenCommands() {
+				if wait := c.NotBefore.Sub(time.Now().Add(-by)); wait <= 0 || wait > time.Minute {
+					t.Errorf("%s: it is to be repeated in %s by the clock of the store", by, wait)
+				}
+			}
+			open.Close()
+			b.advance(2 * time.Minute)
+			if calls.len() != 4 || !b.ready("n") {
+				t.Errorf("%s: %d calls, ready %t", by, calls.len(), b.ready("n"))
+			}
+		})
+	}
+}

@@ -276,7 +276,7 @@ func (l *loop) verdict(t *Turn, o Outcome) queue.Verdict {
 	if least := t.now.Add(soonest); !due.IsZero() && due.Before(least) {
 		due = least
 	}
-	v := queue.Verdict{End: queue.Waiting, Due: earliest(earliest(due, t.budgetDue()), t.wake)}
+	v := queue.Verdict{End: queue.Waiting, Due: l.engine.here(earliest(earliest(due, t.budgetDue()), t.wake))}
 	switch {
 	case o.kind == outcomeDone:
 		v.End = queue.Succeeded

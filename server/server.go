@@ -37,6 +37,8 @@ type Options struct {
 	Controllers []setpoint.Controller
 	Adapters    []setpoint.Adapter
 	Logger      *slog.Logger
+	// LeaseTTL is how long the work of a server that died waits for another one. It should be the same for all servers of a database. Default 10 s.
+	LeaseTTL time.Duration
 	// Grace bounds how long a stop waits for requests, turns and calls under way.
 	Grace time.Duration
 	// Version is shown to clients.
@@ -87,7 +89,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return errors.Join(err, listener.Close())
 	}
 	plane, err = setpoint.New(ctx, setpoint.Config{
-		Store: st, Kinds: o.Kinds, Controllers: o.Controllers, Adapters: o.Adapters, Logger: o.Logger, Meter: metrics, Grace: o.Grace,
+		Store: st, Kinds: o.Kinds, Controllers: o.Controllers, Adapters: o.Adapters, Logger: o.Logger, Meter: metrics, Grace: o.Grace, LeaseTTL: o.LeaseTTL,
 		Name: o.Postgres.Name, Version: o.Version, Address: "http://" + listener.Addr().String(),
 	})
 	if err != nil {

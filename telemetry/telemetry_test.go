@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/setpointhq/setpoint/cluster"
 	"github.com/setpointhq/setpoint/command"
 	"github.com/setpointhq/setpoint/control"
 	"github.com/setpointhq/setpoint/resource"
@@ -112,8 +113,12 @@ func engine(t *testing.T, m *telemetry.Metrics) *control.Engine {
 	if err := registry.Register(things.Definition); err != nil {
 		t.Fatal(err)
 	}
+	owner, err := cluster.NewSolo(cluster.SoloOptions{Store: st, Holder: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	e, err := control.New(control.Config{
-		Store: st, Registry: registry, Meter: m, NewUID: resource.NewUID,
+		Store: st, Owner: owner, Registry: registry, Meter: m, NewUID: resource.NewUID,
 		Controllers: []control.Controller{things.Driver("c", func(*control.Turn, *resource.Typed[struct{}, struct{}]) control.Outcome {
 			return control.Done()
 		})},

@@ -48,7 +48,7 @@ func main() {
 
 func options(c cli.ServeConfig) server.Options {
 	return server.Options{
-		Listen: c.Listen, AdminListen: c.Admin.Listen, Store: c.Store, Migrate: c.Migrate, Logger: c.Logger, Grace: c.Grace, Version: version, Listening: c.Listening,
+		Listen: c.Listen, AdminListen: c.Admin.Listen, Store: c.Store, Migrate: c.Migrate, Logger: c.Logger, LeaseTTL: c.LeaseTTL, Grace: c.Grace, Version: version, Listening: c.Listening,
 		Alerts:             server.Alerts{Alertmanagers: c.Alertmanagers, Webhooks: c.Alert.Webhooks, WebhookKey: c.Alert.WebhookKey, Plane: c.Alert.Plane},
 		AvailabilityWindow: c.Availability.Window,
 		Postgres: postgres.Options{

@@ -185,14 +185,14 @@ func (d *demo) legal() {
 	}
 }
 
-// quiet checks that nothing is written any more while the lease is renewed three times.
+// quiet checks that nothing is written any more while the node's membership is renewed three times.
 func (d *demo) quiet() {
 	d.t.Helper()
 	revision := d.query("SELECT revision FROM setpoint.counter")[0][0]
 	expires := ""
 	for renewals := 0; renewals < 4; {
-		d.Await("the lease is renewed", func() (string, bool) {
-			now := d.query("SELECT expires FROM setpoint.lease WHERE scope = 'plane'")[0][0]
+		d.Await("the membership is renewed", func() (string, bool) {
+			now := d.query("SELECT max(expires) FROM setpoint.node")[0][0]
 			moved := now != expires
 			expires = now
 			return now, moved
