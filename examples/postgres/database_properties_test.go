@@ -154,7 +154,7 @@ func (e *ending) done() string {
 	case line > 1:
 	case len(e.Ended("Unfollow")) > 0 && e.succeeded("Unfollow") == 0 && e.left == "" && len(e.status.Detached) > 0:
 		return fmt.Sprintf("it could not leave, and %v are said to have", e.status.Detached)
-	case e.succeeded("Promote") == 1 && (!e.even || len(e.Ended("Promote")) == 1) && len(e.Ended("Unfollow"))+len(e.Ended("Follow")) == 0 && e.status.Primary != e.furthest():
+	case e.succeeded("Promote") == 1 && (!e.even || len(e.Ended("Promote")) == 1 && len(e.Ended("Restart"))+len(e.Ended("Apply")) == 0) && len(e.Ended("Unfollow"))+len(e.Ended("Follow")) == 0 && e.status.Primary != e.furthest():
 		return "it was promoted, and its primary is " + e.status.Primary
 	case e.succeeded("Unfollow") > 0 && (e.first("unfollow s1-2") < 0 || e.succeeded("Follow") == 0 && !slices.Contains(e.status.Detached, "s1-2")):
 		return fmt.Sprintf("it was to leave, and %v have", e.status.Detached)
