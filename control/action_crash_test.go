@@ -78,7 +78,7 @@ func converge(w *setpointtest.World) { w.Converge(time.Hour) }
 func TestCrashes(t *testing.T) {
 	short := 17
 	if race {
-		short = 67
+		short = 101
 	}
 	engines.Each(t, func(t *testing.T, e engines.Engine) {
 		var sub *setpointtest.Subsystem
