@@ -79,7 +79,7 @@ func unowned(n int, since time.Duration) func(*nodesapi.Facts) {
 	}
 }
 
-var away = errors.New("connect to db: refused")
+var errAway = errors.New("connect to db: refused")
 
 func TestDoctor(t *testing.T) {
 	for _, c := range []struct {
@@ -142,7 +142,7 @@ func TestDoctor(t *testing.T) {
 		{"cordoned", "it is as somebody wants it", healthy(with(node("a", 256), node("b", 0, draining)), cordon("b", time.Hour)), []string{"info NodeCordoned node b"}, "it is cordoned for 1h0m0s, and has 0 shards"},
 		{"a forgotten cordon", "the next process of that name gets no work", healthy(cordon("c", time.Hour)), []string{"warning CordonUnused node c"}, "no node of that name is there"},
 		{"a cordon of now", "it was drained and stopped, and is about to be started", healthy(cordon("c", time.Minute)), []string{"info CordonUnused node c"}, ""},
-		{"the database is away", "it answers from memory, and says what it does not know", healthy(func(f *nodesapi.Facts) { f.Err, f.At, f.Database = away, ago(time.Minute), nil }, unownedNow),
+		{"the database is away", "it answers from memory, and says what it does not know", healthy(func(f *nodesapi.Facts) { f.Err, f.At, f.Database = errAway, ago(time.Minute), nil }, unownedNow),
 			[]string{"critical DatabaseAway database db:5432/plane"}, "it does not answer node a: connect to db: refused"},
 		{"halted and late", "the worst first", healthy(func(f *nodesapi.Facts) {
 			f.Troubles = []nodesapi.Trouble{

@@ -65,7 +65,7 @@ func TestNodesInVirtualTime(t *testing.T) {
 		if taken := takes(t, s, "n2", 1); len(taken) != 0 {
 			t.Errorf("taken before the time: %+v", taken)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if st := beats(t, s, "n2", time.Hour); st.Lapse != 0 || !st.Lapsed {
 			t.Errorf("n1 is silent for its time to live: lapse %s, lapsed %t", st.Lapse, st.Lapsed)
 		}
