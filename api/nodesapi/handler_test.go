@@ -95,7 +95,7 @@ func TestEpochsOfANode(t *testing.T) {
 }
 
 func TestTheDatabaseIsAway(t *testing.T) {
-	s := &source{facts: *healthy(func(f *nodesapi.Facts) { f.Err, f.At = away, ago(time.Minute) }), othersOf: errors.New("ask the database: refused")}
+	s := &source{facts: *healthy(func(f *nodesapi.Facts) { f.Err, f.At = errAway, ago(time.Minute) }), othersOf: errors.New("ask the database: refused")}
 	c, _ := serve(t, s)
 	n, err := c.Nodes(t.Context())
 	if err != nil || n.Problem != away.Error() || len(n.Items) != 2 || !n.At.Equal(ago(time.Minute)) {
