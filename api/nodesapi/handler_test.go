@@ -98,11 +98,11 @@ func TestTheDatabaseIsAway(t *testing.T) {
 	s := &source{facts: *healthy(func(f *nodesapi.Facts) { f.Err, f.At = errAway, ago(time.Minute) }), othersOf: errors.New("ask the database: refused")}
 	c, _ := serve(t, s)
 	n, err := c.Nodes(t.Context())
-	if err != nil || n.Problem != away.Error() || len(n.Items) != 2 || !n.At.Equal(ago(time.Minute)) {
+	if err != nil || n.Problem != errAway.Error() || len(n.Items) != 2 || !n.At.Equal(ago(time.Minute)) {
 		t.Errorf("%+v, %v: want what is remembered, and why", n, err)
 	}
 	l, err := c.Leases(t.Context())
-	if err != nil || !strings.Contains(l.Problem, away.Error()) || !strings.Contains(l.Problem, "ask the database") || l.Others == nil {
+	if err != nil || !strings.Contains(l.Problem, errAway.Error()) || !strings.Contains(l.Problem, "ask the database") || l.Others == nil {
 		t.Errorf("%+v, %v", l, err)
 	}
 }
