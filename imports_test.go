@@ -11,7 +11,7 @@ const module = "github.com/setpointhq/setpoint"
 
 // line is the way of a change: a package imports only those before it. "." is the root package.
 var line = []string{
-	"internal/legible", "lifecycle", "decide", "resource", "availability", "command", "store", "store/internal/codec", "store/internal/draft", "store/internal/scan", "store/internal/feed", "store/internal/group", "store/internal/moves",
+	"internal/legible", "internal/wait", "lifecycle", "decide", "resource", "availability", "command", "store", "store/internal/codec", "store/internal/draft", "store/internal/scan", "store/internal/feed", "store/internal/group", "store/internal/moves",
 	"internal/durable", "store/sqlite", "store/postgres", "lease", "cluster", "view", "queue", "control", ".",
 	"alert", "availability/survey", "server/location", "telemetry", "api/kindsapi", "api/backupapi", "api/nodesapi", "api", "server",
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/setpointhq/setpoint/internal/wait"
 	"github.com/setpointhq/setpoint/lease"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
@@ -172,7 +173,7 @@ func (k *Solo) acquire(ctx context.Context) (store.Lease, error) {
 			return got, nil
 		case ctx.Err() != nil, !errors.Is(err, store.ErrHeld) && !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrUnknown):
 			return store.Lease{}, err
-		case !sleep(ctx, lease.Backoff(k.ttl, failures, k.random)):
+		case !wait.For(ctx, lease.Backoff(k.ttl, failures, k.random)):
 			return store.Lease{}, fmt.Errorf("acquire lease %s: %w", SoloScope, context.Cause(ctx))
 		}
 	}
@@ -181,9 +182,9 @@ func (k *Solo) acquire(ctx context.Context) (store.Lease, error) {
 // keep renews the lease until ctx ends, and then returns nil. It fails with store.ErrFenced when another process has the lease, or had it in between.
 func (k *Solo) keep(ctx context.Context, mine store.Lease) error {
 	k.mu.Lock()
-	wait := time.Until(k.sent.Add(lease.Interval(k.ttl)))
+	rest := time.Until(k.sent.Add(lease.Interval(k.ttl)))
 	k.mu.Unlock()
-	for failures := 0; sleep(ctx, wait); {
+	for failures := 0; wait.For(ctx, rest); {
 		begun := time.Now()
 		got, err := k.ask(ctx)
 		switch {
@@ -194,10 +195,10 @@ func (k *Solo) keep(ctx context.Context, mine store.Lease) error {
 		case err == nil && got.Epoch != mine.Epoch:
 			return fmt.Errorf("%w: it was acquired at epoch %s, and when it was renewed it was at %s: somebody had it in between", store.ErrFenced, mine.Epoch, got.Epoch)
 		case err == nil:
-			failures, wait = 0, time.Until(begun.Add(lease.Interval(k.ttl)))
+			failures, rest = 0, time.Until(begun.Add(lease.Interval(k.ttl)))
 		default:
 			failures++
-			wait = lease.Backoff(k.ttl, failures, k.random)
+			rest = lease.Backoff(k.ttl, failures, k.random)
 		}
 	}
 	return nil
@@ -276,16 +277,4 @@ func (k *Solo) release(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.grace)
 	defer cancel()
 	return k.store.Release(limited, mine)
-}
-
-// sleep waits, and is false when ctx ends before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
 }

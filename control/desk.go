@@ -9,6 +9,7 @@ import (
 
 	"github.com/setpointhq/setpoint/cluster"
 	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/internal/wait"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 )
@@ -40,10 +41,10 @@ func (d *dispatcher) observe(ctx context.Context, o command.Observer) {
 			failures = 1 // it worked for a while: this is another trouble
 		}
 		d.mu.Lock()
-		wait := command.Backoff(d.policy.Base, d.policy.Cap, failures, d.random)
+		rest := command.Backoff(d.policy.Base, d.policy.Cap, failures, d.random)
 		d.mu.Unlock()
-		d.engine.log.Error("an observer ended and is started again", "adapter", d.name, "error", err, "in", wait)
-		if !sleep(ctx, wait) {
+		d.engine.log.Error("an observer ended and is started again", "adapter", d.name, "error", err, "in", rest)
+		if !wait.For(ctx, rest) {
 			return
 		}
 	}

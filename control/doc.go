@@ -96,12 +96,13 @@
 // no longer holds, the owner's turn asks again under a higher intent, so that the repair is not answered "done already"; one that keeps
 // failing is repaired ever more slowly.
 //
-// # Lease
+// # Shards
 //
-// One process at a time works; it holds the lease [Scope] and renews it. Another engine on the same store waits, and has the lease when the first has
-// stopped, or within a second after the lease of one that died has run out. When an engine cannot renew, it goes on until the lease might be another's, less a
-// margin, by its own clock; then it begins no call until it has renewed. Turns go on all the while: each commit compares the epoch. When nobody took
-// the lease meanwhile, the epoch is still the same, and an outage longer than the lease costs nothing that was under way.
+// An engine follows everything, and works on the shards that its owner (package cluster) gives it: all of them on a store with one process, its share where several divide the work. It
+// begins with a shard when its view shows what others did before: the open commands first, then a turn for each object, in the background. Every commit about an object is fenced with the
+// epoch of its shard, and every call carries it. A call is begun only as long as nobody else can have taken the shard, by this process's own clock, less a margin; turns go on all the
+// while, as each commit compares the epoch. When nobody took the shard meanwhile, the epoch is still the same, and an outage longer than a time to live costs nothing that was under way. A
+// controller that runs [Everywhere] is outside of this.
 //
 // # Outage
 //

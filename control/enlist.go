@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/setpointhq/setpoint/command"
+	"github.com/setpointhq/setpoint/internal/wait"
 	"github.com/setpointhq/setpoint/queue"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
@@ -109,7 +110,7 @@ func (e *Engine) enlistKind(ctx context.Context, kind resource.KindID, loops []*
 		}
 		last = page.last
 		for slices.ContainsFunc(loops, func(l *loop) bool { return l.queue.Stats().Ready > enlistBacklog }) {
-			if !sleep(ctx, enlistPause) || !what.still() {
+			if !wait.For(ctx, enlistPause) || !what.still() {
 				return
 			}
 		}

@@ -118,15 +118,3 @@ func (e *Engine) settle(ctx context.Context) error {
 	d.settled.Store(raised)
 	return nil
 }
-
-// sleep waits, and is false when ctx ends before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
-}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/setpointhq/setpoint/internal/wait"
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
 )
@@ -114,7 +115,7 @@ func (h *Held) acquire(ctx context.Context) (sent time.Time, err error) {
 			return sent, errors.Join(context.Cause(ctx), err)
 		case !errors.Is(err, store.ErrHeld) && !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrUnknown):
 			return sent, err
-		case !sleep(ctx, Backoff(h.o.TTL, failures, h.random)):
+		case !wait.For(ctx, Backoff(h.o.TTL, failures, h.random)):
 			return sent, errors.Join(context.Cause(ctx), err)
 		}
 	}
@@ -123,8 +124,8 @@ func (h *Held) acquire(ctx context.Context) (sent time.Time, err error) {
 // keep renews the lease until ctx ends or the lease is lost.
 func (h *Held) keep(ctx context.Context, sent time.Time) {
 	defer close(h.ended)
-	wait := time.Until(sent.Add(Interval(h.o.TTL)))
-	for failures := 0; sleep(ctx, wait); {
+	rest := time.Until(sent.Add(Interval(h.o.TTL)))
+	for failures := 0; wait.For(ctx, rest); {
 		sent = time.Now()
 		lease, err := h.ask(ctx)
 		switch {
@@ -141,10 +142,10 @@ func (h *Held) keep(ctx context.Context, sent time.Time) {
 			return
 		case err == nil:
 			h.trust.Note(sent)
-			failures, wait = 0, time.Until(sent.Add(Interval(h.o.TTL)))
+			failures, rest = 0, time.Until(sent.Add(Interval(h.o.TTL)))
 		default:
 			failures++
-			wait = Backoff(h.o.TTL, failures, h.random)
+			rest = Backoff(h.o.TTL, failures, h.random)
 		}
 	}
 }
@@ -213,16 +214,4 @@ func reason(err error) error {
 		return store.ErrHeld
 	}
 	return store.ErrUnavailable
-}
-
-// sleep waits, and is false when ctx ends before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
 }
