@@ -13,7 +13,7 @@ const module = "github.com/setpointhq/setpoint"
 var line = []string{
 	"internal/legible", "internal/wait", "lifecycle", "decide", "resource", "availability", "command", "store", "store/internal/codec", "store/internal/draft", "store/internal/scan", "store/internal/feed", "store/internal/group", "store/internal/moves",
 	"internal/durable", "store/sqlite", "store/postgres", "lease", "cluster", "view", "queue", "control", ".",
-	"alert", "availability/survey", "server/location", "telemetry", "api/kindsapi", "api/backupapi", "api/nodesapi", "api", "server",
+	"alert", "availability/survey", "server/location", "telemetry", "api/internal/answer", "api/kindsapi", "api/backupapi", "api/nodesapi", "api", "server",
 }
 
 // core are the packages that an author's program cannot do without.

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+
+	"github.com/setpointhq/setpoint/api/internal/answer"
 )
 
 // Path is where to mount [Handler].
@@ -24,7 +26,7 @@ func Handler(backup func(ctx context.Context, path string) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, err := read(w, r)
 		if err != nil {
-			err.send(w)
+			err.Send(w)
 			return
 		}
 		select {
@@ -32,14 +34,14 @@ func Handler(backup func(ctx context.Context, path string) error) http.Handler {
 			defer func() { <-running }()
 		default:
 			w.Header().Set("Retry-After", "5")
-			refuse(http.StatusTooManyRequests, "TooManyRequests", "another backup is being made; ask again when it is done").send(w)
+			answer.Refuse(http.StatusTooManyRequests, "TooManyRequests", "another backup is being made; ask again when it is done").Send(w)
 			return
 		}
 		if err := backup(r.Context(), path); err != nil {
-			refuse(http.StatusInternalServerError, "InternalError", "the backup to %s failed: %v; what it left there is not a backup", path, err).send(w)
+			answer.Refuse(http.StatusInternalServerError, "InternalError", "the backup to %s failed: %v; what it left there is not a backup", path, err).Send(w)
 			return
 		}
-		send(w, http.StatusOK, map[string]string{"path": path})
+		answer.Send(w, http.StatusOK, map[string]string{"path": path})
 	})
 }
 
@@ -47,18 +49,18 @@ func Handler(backup func(ctx context.Context, path string) error) http.Handler {
 func Refuse(why error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Allow", "")
-		refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "%v", why).send(w)
+		answer.Refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "%v", why).Send(w)
 	})
 }
 
 // read judges a request and returns the path it asks for.
-func read(w http.ResponseWriter, r *http.Request) (string, *refusal) {
+func read(w http.ResponseWriter, r *http.Request) (string, *answer.Refusal) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST")
-		return "", refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "ask for a backup with POST")
+		return "", answer.Refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "ask for a backup with POST")
 	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return "", refuse(http.StatusUnsupportedMediaType, "UnsupportedMediaType", `send application/json: {"path": "/absolute/path"}`)
+		return "", answer.Refuse(http.StatusUnsupportedMediaType, "UnsupportedMediaType", `send application/json: {"path": "/absolute/path"}`)
 	}
 	var body struct {
 		Path string `json:"path"`
@@ -66,10 +68,10 @@ func read(w http.ResponseWriter, r *http.Request) (string, *refusal) {
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&body); err != nil {
-		return "", refuse(http.StatusBadRequest, "BadRequest", `the body cannot be read: %v; want {"path": "/absolute/path"}`, err)
+		return "", answer.Refuse(http.StatusBadRequest, "BadRequest", `the body cannot be read: %v; want {"path": "/absolute/path"}`, err)
 	}
 	if err := checkPath(body.Path); err != nil {
-		return "", refuse(http.StatusUnprocessableEntity, "Invalid", "path %q %v", body.Path, err)
+		return "", answer.Refuse(http.StatusUnprocessableEntity, "Invalid", "path %q %v", body.Path, err)
 	}
 	return body.Path, nil
 }
@@ -94,32 +96,4 @@ func checkPath(path string) error {
 		return fmt.Errorf("cannot be looked at: %w", err)
 	}
 	return nil
-}
-
-// refusal is an error in the form of the dialect.
-type refusal struct {
-	Kind       string `json:"kind"`
-	APIVersion string `json:"apiVersion"`
-	Status     string `json:"status"`
-	Message    string `json:"message"`
-	Reason     string `json:"reason"`
-	Code       int    `json:"code"`
-}
-
-func refuse(code int, reason, format string, args ...any) *refusal {
-	return &refusal{Kind: "Status", APIVersion: "v1", Status: "Failure", Message: fmt.Sprintf(format, args...), Reason: reason, Code: code}
-}
-
-func (f *refusal) send(w http.ResponseWriter) { send(w, f.Code, f) }
-
-func send(w http.ResponseWriter, code int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		panic("backupapi: " + err.Error()) // texts and numbers always encode
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	if _, err := w.Write(append(body, '\n')); err != nil {
-		panic(http.ErrAbortHandler) // the client is gone: end the connection
-	}
 }

@@ -3,12 +3,12 @@ package nodesapi
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"mime"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/setpointhq/setpoint/api/internal/answer"
 	"github.com/setpointhq/setpoint/store"
 )
 
@@ -49,21 +49,21 @@ func Handler(source Source) http.Handler {
 		case below && strings.HasSuffix(name, drainSuffix) && name != drainSuffix:
 			h.drain(w, r, strings.TrimSuffix(name, drainSuffix))
 		default:
-			refuse(http.StatusNotFound, "NotFound", "there is nothing at %s; nodes are listed at %s, and drained by POST %s/<name>/drain", path, NodesPath, NodesPath).send(w)
+			answer.Refuse(http.StatusNotFound, "NotFound", "there is nothing at %s; nodes are listed at %s, and drained by POST %s/<name>/drain", path, NodesPath, NodesPath).Send(w)
 		}
 	})
 }
 
 type handler struct{ source Source }
 
-func (h *handler) read(w http.ResponseWriter, r *http.Request, answer func(*http.Request) any) {
+func (h *handler) read(w http.ResponseWriter, r *http.Request, look func(*http.Request) any) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "%s can only be read", r.URL.Path).send(w)
+		answer.Refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "%s can only be read", r.URL.Path).Send(w)
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	send(w, http.StatusOK, answer(r))
+	answer.Send(w, http.StatusOK, look(r))
 }
 
 func (h *handler) nodes(r *http.Request) any {
@@ -145,18 +145,18 @@ func words(err error) string {
 func (h *handler) drain(w http.ResponseWriter, r *http.Request, name string) {
 	drain, wrong := readDrain(w, r)
 	if wrong != nil {
-		wrong.send(w)
+		wrong.Send(w)
 		return
 	}
 	if err := h.source.Drain(r.Context(), name, drain); err != nil {
-		refusedDrain(name, err).send(w)
+		refusedDrain(name, err).Send(w)
 		return
 	}
 	out := Drained{Name: name, Draining: drain}
 	if drain {
 		out.Warning = h.left(r, name)
 	}
-	send(w, http.StatusOK, out)
+	answer.Send(w, http.StatusOK, out)
 }
 
 // left says so when nobody takes the shards of the nodes of a name.
@@ -169,64 +169,35 @@ func (h *handler) left(r *http.Request, name string) string {
 	return "no other node is left to take its shards: no controller runs until one is started or uncordoned"
 }
 
-func refusedDrain(name string, err error) *refusal {
+func refusedDrain(name string, err error) *answer.Refusal {
 	switch {
 	case errors.Is(err, ErrAlone):
-		return refuse(http.StatusConflict, "Conflict", "drain %s: %v, so there is no other to take its work; stop the process, and start another one on the same file", name, err)
+		return answer.Refuse(http.StatusConflict, "Conflict", "drain %s: %v, so there is no other to take its work; stop the process, and start another one on the same file", name, err)
 	case errors.Is(err, store.ErrNotFound):
-		return refuse(http.StatusNotFound, "NotFound", "%v; GET %s lists those that are known", err, NodesPath)
+		return answer.Refuse(http.StatusNotFound, "NotFound", "%v; GET %s lists those that are known", err, NodesPath)
 	case errors.Is(err, store.ErrInvalid):
-		return refuse(http.StatusUnprocessableEntity, "Invalid", "%v", err)
+		return answer.Refuse(http.StatusUnprocessableEntity, "Invalid", "%v", err)
 	case errors.Is(err, store.ErrUnavailable):
-		return refuse(http.StatusServiceUnavailable, "ServiceUnavailable", "%v; nothing was changed", err)
+		return answer.Refuse(http.StatusServiceUnavailable, "ServiceUnavailable", "%v; nothing was changed", err)
 	}
-	return refuse(http.StatusInternalServerError, "InternalError", "drain %s: %v; ask again, which does no harm", name, err)
+	return answer.Refuse(http.StatusInternalServerError, "InternalError", "drain %s: %v; ask again, which does no harm", name, err)
 }
 
 // readDrain judges a request and returns what it asks for.
-func readDrain(w http.ResponseWriter, r *http.Request) (drain bool, wrong *refusal) {
+func readDrain(w http.ResponseWriter, r *http.Request) (drain bool, wrong *answer.Refusal) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST")
-		return false, refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "drain a node with POST")
+		return false, answer.Refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "drain a node with POST")
 	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return false, refuse(http.StatusUnsupportedMediaType, "UnsupportedMediaType", "want a body of application/json")
+		return false, answer.Refuse(http.StatusUnsupportedMediaType, "UnsupportedMediaType", "want a body of application/json")
 	}
 	var body map[string]bool
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	err := decoder.Decode(&body)
 	drain, said := body["drain"]
 	if err != nil || !said || len(body) != 1 {
-		return false, refuse(http.StatusBadRequest, "BadRequest", `want {"drain": true} or {"drain": false}`)
+		return false, answer.Refuse(http.StatusBadRequest, "BadRequest", `want {"drain": true} or {"drain": false}`)
 	}
 	return drain, nil
-}
-
-// refusal is an error in the form of the dialect.
-type refusal struct {
-	Kind       string `json:"kind"`
-	APIVersion string `json:"apiVersion"`
-	Status     string `json:"status"`
-	Message    string `json:"message"`
-	Reason     string `json:"reason"`
-	Code       int    `json:"code"`
-}
-
-func refuse(code int, reason, format string, args ...any) *refusal {
-	return &refusal{Kind: "Status", APIVersion: "v1", Status: "Failure", Message: fmt.Sprintf(format, args...), Reason: reason, Code: code}
-}
-
-func (f *refusal) send(w http.ResponseWriter) { send(w, f.Code, f) }
-
-func send(w http.ResponseWriter, code int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		panic("nodesapi: " + err.Error()) // texts, numbers and times always encode
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(code)
-	if _, err := w.Write(append(body, '\n')); err != nil {
-		panic(http.ErrAbortHandler) // the client is gone: end the connection
-	}
 }

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -14,10 +13,7 @@ import (
 	"github.com/setpointhq/setpoint/adapter/subsystem"
 	edge "github.com/setpointhq/setpoint/examples/gateway"
 	"github.com/setpointhq/setpoint/internal/testkit/pg"
-	"github.com/setpointhq/setpoint/resource"
-	"github.com/setpointhq/setpoint/store"
-	"github.com/setpointhq/setpoint/store/postgres"
-	"github.com/setpointhq/setpoint/store/storetest"
+	"github.com/setpointhq/setpoint/test/internal/follower"
 	"github.com/setpointhq/setpoint/test/internal/program"
 )
 
@@ -47,7 +43,7 @@ func TestStorm(t *testing.T) {
 	d.Store = d.postgres.Database(t)
 	d.Start()
 	d.introduced()
-	watcher := watchAll(t, d.Store)
+	watcher := follower.Start(t, d.Store, nil)
 	crowd := newCrowd(d, random, w)
 	crowd.rage(w)
 
@@ -64,7 +60,7 @@ func TestStorm(t *testing.T) {
 	d.nothingLeft(t)
 	d.once()
 	d.quiet()
-	watcher.agrees()
+	watcher.Agrees()
 }
 
 // crowd are customers at work.
@@ -202,111 +198,4 @@ func (d *demo) quiet() {
 	if now := d.query("SELECT revision FROM setpoint.counter")[0][0]; now != revision {
 		d.t.Errorf("commits went on, from %s to %s, when nothing was left to do", revision, now)
 	}
-}
-
-// follower is a reader of its own, in this process: what it has seen, commit by commit.
-type follower struct {
-	t     *testing.T
-	store *postgres.Store
-	state *storetest.State
-	ended chan error
-	end   context.CancelFunc
-}
-
-// watchAll follows a database from its first commit on.
-func watchAll(t *testing.T, url string) *follower {
-	t.Helper()
-	st, err := postgres.Open(t.Context(), postgres.Options{URL: url, Name: "watcher"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	f := &follower{t: t, store: st, state: storetest.NewState(), ended: make(chan error, 1), end: cancel}
-	go func() { f.ended <- f.follow(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := st.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return f
-}
-
-// follow applies every commit. A stream that breaks is resumed from the last revision; Apply refuses what is not the next.
-func (f *follower) follow(ctx context.Context) error {
-	for {
-		stream, err := f.store.Watch(ctx, f.state.Revision)
-		if err == nil {
-			err = f.drain(ctx, stream)
-		}
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, store.ErrUnavailable):
-		default:
-			return err
-		}
-	}
-}
-
-func (f *follower) drain(ctx context.Context, stream store.Stream) (err error) {
-	defer func() { err = errors.Join(err, stream.Close()) }()
-	for {
-		b, err := stream.Next(ctx)
-		if err != nil {
-			return err
-		}
-		if b.Revision != f.state.Revision+1 {
-			return fmt.Errorf("commit %d follows %d", b.Revision, f.state.Revision)
-		}
-		if err := f.state.Apply(b); err != nil {
-			return fmt.Errorf("commit %d: %w", b.Revision, err)
-		}
-	}
-}
-
-// agrees ends the follower, and compares what it has made of the commits with what the database holds.
-func (f *follower) agrees() {
-	f.t.Helper()
-	want, err := storetest.ScanState(f.t.Context(), f.store)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	if err := f.reach(want.Revision); err != nil {
-		f.t.Fatalf("the watcher: %v", err)
-	}
-	if f.state.Revision == want.Revision && f.state.String() != want.String() {
-		f.t.Errorf("the watcher has made of %d commits:\n%s\nthe database holds:\n%s", f.state.Revision, f.state, want)
-	}
-}
-
-// reach lets the follower come to a revision, and ends it.
-func (f *follower) reach(rev resource.Revision) error {
-	stream, err := f.store.Watch(f.t.Context(), rev-1)
-	if err == nil {
-		_, err = stream.Next(f.t.Context()) // the feed has it
-		err = errors.Join(err, stream.Close())
-	}
-	if err != nil {
-		return err
-	}
-	// What is in the feed, the follower takes without waiting.
-	f.end()
-	if err := <-f.ended; err != nil {
-		return err
-	}
-	for f.state.Revision < rev {
-		stream, err := f.store.Watch(f.t.Context(), f.state.Revision)
-		if err != nil {
-			return err
-		}
-		b, err := stream.Next(f.t.Context())
-		if err = errors.Join(err, stream.Close()); err != nil {
-			return err
-		}
-		if err := f.state.Apply(b); err != nil {
-			return err
-		}
-	}
-	return nil
 }
