@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/setpointhq/setpoint"
@@ -76,6 +77,7 @@ var promote = action{Steps: []step{
 		}
 		d.Primary, d.Candidate, d.Declined = d.Candidate, "", ""
 		d.Switched = r.Turn().Now()
+		d.Detached = slices.DeleteFunc(slices.Clone(d.Detached), func(p string) bool { return p == d.Primary }) // whoever leads has not left
 		f := fleetIn(r)
 		for _, p := range f.others(f.primary) {
 			f.declare(p, f.primary)

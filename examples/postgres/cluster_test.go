@@ -29,6 +29,8 @@ type cluster struct {
 	its  *simulation
 	// deeds are what was done, in order, and wrongs what must never be. misled is where clients were led that they cannot write to: operators who abandon an action may do that.
 	deeds, wrongs, misled []string
+	// lessened is where a server went with what was acknowledged because it had it. When the database is deleted all servers go, in any order.
+	lessened []string
 	// gone are the addresses of servers that were removed.
 	gone []string
 }
@@ -221,5 +223,18 @@ func (c *cluster) remove(name string) {
 		c.gone = append(c.gone, v.address())
 		delete(c.servers, name)
 		delete(c.its.servers, name)
+		c.lessen(v)
+	}
+}
+
+// lessen notes when a server goes that has what was acknowledged, and none of those has it who are still waited for.
+func (c *cluster) lessen(v *simulated) {
+	for _, p := range c.sorted() {
+		if !c.leads(p) || p.line != v.line || v.lsn < c.acked[p.line] || len(p.standbys) == 0 {
+			continue
+		}
+		if !slices.ContainsFunc(p.standbys, func(name string) bool { s := c.servers[name]; return s != nil && s != v && s.lsn >= c.acked[p.line] }) {
+			c.lessened = append(c.lessened, fmt.Sprintf("%s went with what was acknowledged because it had it (after %s)", v.part(), strings.Join(c.deeds, ", ")))
+		}
 	}
 }

@@ -29,7 +29,7 @@ type fleet struct {
 	// parts are the names of the servers that there should be, in order; primary is the one that is written to.
 	parts   []string
 	primary string
-	// leaving are members whom nobody is to wait for any more.
+	// leaving are servers whom nobody is to wait for any more.
 	leaving []string
 }
 
@@ -110,8 +110,10 @@ func compareDatabase(t *setpoint.Turn, d *Database) setpoint.Outcome {
 	d.Status.Detached = slices.DeleteFunc(d.Status.Detached, func(p string) bool { return !slices.Contains(f.parts, p) })
 	f.join()
 	f.leaving = f.dispensable()
+	f.alone()
 	primary := f.declare(f.primary, f.primary)
-	waiting, gone := f.letGo(primary)
+	leaving, gone := f.letGo(primary)
+	joining, in := f.welcome(primary)
 	d.Status.Following = 0
 	for _, part := range f.parts {
 		switch {
@@ -137,8 +139,11 @@ func compareDatabase(t *setpoint.Turn, d *Database) setpoint.Outcome {
 	}
 	next := declareBackups(t, d)
 	outcome := t.Rollup()
-	if !gone {
-		outcome = waiting
+	switch {
+	case !gone:
+		outcome = leaving
+	case !in:
+		outcome = joining
 	}
 	moveDatabase(t, d, primary)
 	return outcome.Again(next, "NextBackup")
@@ -150,7 +155,7 @@ func moveDatabase(t *setpoint.Turn, d *Database, primary *Server) {
 	case d.Deleting():
 	case d.State == Provisioning:
 		f := fleetOf(t, d)
-		if s == Available && primary.Ready() && d.Status.Address != "" && d.Status.Following == len(f.attached())-1 && d.Status.Following == len(f.waited(f.primary)) {
+		if s == Available && primary.Ready() && d.Status.Address != "" && d.Status.Following == len(f.attached())-1 && d.Status.Following == len(f.others(f.primary)) {
 			t.Transition(Available, "Provisioned")
 		}
 	case s == Available:

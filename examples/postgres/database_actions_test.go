@@ -58,6 +58,9 @@ func (e *ending) wanted() string {
 			return fmt.Sprintf("%s ended as %v, and nobody had asked for it", want.action, ended)
 		}
 	}
+	if e.asked(NeedsPromote) == 0 && slices.ContainsFunc(e.Path, func(m setpointtest.Move) bool { return m.From == Available && m.To == Promoting }) {
+		return "only the clock had asked for a promotion, and the primary answered when it began"
+	}
 	return ""
 }
 

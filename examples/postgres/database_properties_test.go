@@ -92,7 +92,11 @@ func (e *ending) asked(name setpoint.SignalName) (n int) {
 }
 
 func (e *ending) safe() string {
-	return strings.Join(append(slices.Clone(e.its.wrongs), e.its.misled...), "; ")
+	all := append(slices.Clone(e.its.wrongs), e.its.misled...)
+	if !e.Gone && !e.Object.Deleting() {
+		all = append(all, e.its.lessened...)
+	}
+	return strings.Join(all, "; ")
 }
 
 func (e *ending) inOrder() string {

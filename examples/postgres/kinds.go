@@ -14,8 +14,8 @@ const Group = "db.example"
 
 // DatabaseSpec is what a customer asks for.
 type DatabaseSpec struct {
-	// Replicas follow the server that is written to. With one or more, a commit is acknowledged when one of them has it too; with two or more, none is lost whichever
-	// server dies.
+	// Replicas follow the server that is written to. With one or more, a commit is acknowledged when one of them has it too, from the moment on when the first of them has everything (see
+	// Members); with two or more, none is lost whichever server dies.
 	Replicas int `json:"replicas,omitempty"`
 	// Parameters are PostgreSQL's settings, by name.
 	Parameters map[string]string `json:"parameters,omitempty"`
@@ -44,7 +44,7 @@ type DatabaseStatus struct {
 	Line int `json:"line,omitempty"`
 	// Detached are servers that have been told not to follow.
 	Detached []string `json:"detached,omitempty"`
-	// Members are the parts among which every acknowledged commit is found: the primary, and whoever its commits have waited for. A promotion asks all of them.
+	// Members are the parts among which every acknowledged commit is found: each is on the primary and, if there are others, on one of those. A promotion asks all of them.
 	Members []string `json:"members,omitempty"`
 	// Timeline is that of the primary's log, which its first server, a restoration and each promotion say.
 	Timeline uint32 `json:"timeline,omitempty"`

@@ -28,7 +28,7 @@ func detached(f fleet, p string) bool  { return slices.Contains(f.d.Status.Detac
 func following(f fleet, p string) bool { return !detached(f, p) }
 
 // unfollow lets a replica stand alone. First nobody waits for it any more, then one commit is waited for: what was acknowledged because this server had it is
-// then on another one too.
+// then on another one too. The last one leaves a primary that acknowledges alone from then on.
 var unfollow = action{Steps: []step{
 	// Without another one that follows nothing could be committed. One that is only just coming back is waited for.
 	setpoint.Wait("anotherFollows", func(r *run) bool {
@@ -42,6 +42,7 @@ var unfollow = action{Steps: []step{
 		}
 		r.Object.Status.Candidate = p
 		r.Object.Status.Detached = append(r.Object.Status.Detached, p)
+		f.alone()
 		f.declare(f.primary, f.primary)
 	}).Undo(readmit),
 	setpoint.Wait("isExcluded", settled).Within(cutWithin),

@@ -284,3 +284,128 @@ func TestOneUnitPerServer(t *testing.T) {
 		}
 	})
 }
+
+// TestTheFirstMembersNeedACommit: a primary that was alone may have acknowledged alone, and whoever follows it has all of that only when it has a commit made since.
+func TestTheFirstMembersNeedACommit(t *testing.T) {
+	witnessed(t, 2, func(w *setpointtest.World, _ *simulation, v *witness) {
+		const restored, copied, other = "default/orders.s2-0", "default/orders.s2-1", "default/orders.s2-2"
+		w.Apply(Backups.Definition, "monday", BackupSpec{Database: "orders"})
+		w.Converge(time.Hour)
+		v.refuse("barrier "+restored, true)
+		raise(w, Databases.Definition, "orders", setpoint.SignalRequest{Name: NeedsRestore, Payload: []byte(`{"backup":"monday"}`)})
+		w.Advance(time.Minute)
+		members(w, "s2-0")
+		if calls := v.since(0); !slices.Contains(calls, "synchronous "+restored+" "+copied+" "+other) || state(w).Ready() {
+			t.Errorf("ready %t; asked were %v; want that both are waited for, and the database not ready before they are members", state(w).Ready(), calls)
+		}
+		before := v.count()
+		raise(w, Databases.Definition, "orders", setpoint.SignalRequest{Name: NeedsPromote})
+		w.Advance(time.Minute)
+		if calls := v.since(before); slices.ContainsFunc(calls, func(c string) bool { return strings.HasPrefix(c, "fence ") }) || !slices.Contains(calls, "restart "+restored) {
+			t.Errorf("asked were %v; want the primary restarted, and nobody promoted who may lack what it has acknowledged", calls)
+		}
+		v.refuse("barrier "+restored, false)
+		w.Converge(time.Hour)
+		members(w, "s2-0", "s2-1", "s2-2")
+		if d := state(w); !d.Ready() || d.Status.Following != 2 {
+			t.Errorf("it is %+v\n%s", d.Status, waiting(w))
+		}
+	})
+}
+
+// TestTheLastReplicaStaysUntilThePrimaryHasHeard: from the commit on that tells the primary to wait for nobody, nobody else is known to have everything.
+func TestTheLastReplicaStaysUntilThePrimaryHasHeard(t *testing.T) {
+	witnessed(t, 1, func(w *setpointtest.World, _ *simulation, v *witness) {
+		v.refuse("synchronous "+s0, true)
+		w.Apply(Databases.Definition, "orders", DatabaseSpec{})
+		w.Settle()
+		members(w, "s1-0")
+		if _, there := part(w, "s1-1"); !there {
+			t.Error("the replica is gone, and the primary waits for it still")
+		}
+		before := v.count()
+		raise(w, Databases.Definition, "orders", setpoint.SignalRequest{Name: NeedsPromote})
+		w.Advance(time.Minute)
+		if calls := v.since(before); slices.Contains(calls, "inspect "+s1) || !slices.Contains(calls, "restart "+s0) {
+			t.Errorf("asked were %v; want nobody promoted while the primary may acknowledge alone", calls)
+		}
+		v.refuse("synchronous "+s0, false)
+		w.Converge(time.Hour)
+		members(w, "s1-0")
+		if _, there := part(w, "s1-1"); there || !state(w).Ready() {
+			t.Errorf("the replica is there still, or the database is not ready\n%s", waiting(w))
+		}
+	})
+}
+
+// TestTheLastReplicaStaysWhileThePrimaryIsDead: it is all that there is.
+func TestTheLastReplicaStaysWhileThePrimaryIsDead(t *testing.T) {
+	for _, c := range []struct {
+		reason string
+		ask    func(*setpointtest.World)
+	}{
+		{"no replicas are asked for", func(w *setpointtest.World) {
+			w.Apply(Databases.Definition, "orders", DatabaseSpec{})
+			w.Settle()
+		}},
+		{"it is told to leave", func(w *setpointtest.World) {
+			raise(w, Databases.Definition, "orders", setpoint.SignalRequest{Name: NeedsUnfollow})
+		}},
+	} {
+		witnessed(t, 1, func(w *setpointtest.World, _ *simulation, v *witness) {
+			before := v.count()
+			raise(w, Servers.Definition, "orders.s1-0", setpoint.SignalRequest{Name: Missed})
+			c.ask(w)
+			members(w, "s1-0", "s1-1")
+			if calls := v.since(before); slices.Contains(calls, "synchronous "+s0) {
+				t.Errorf("%s: asked were %v; want the replica kept and waited for", c.reason, calls)
+			}
+			w.Advance(time.Minute)
+			if d := state(w); d.Status.Primary != "s1-1" {
+				t.Errorf("%s: %s leads; want the one that lives\n%s", c.reason, d.Status.Primary, waiting(w))
+			}
+		})
+	}
+}
+
+// TestLeavingForGoodWhileOneIsKept: a deletion does not wait for whoever is kept until a commit is made.
+func TestLeavingForGoodWhileOneIsKept(t *testing.T) {
+	witnessed(t, 2, func(w *setpointtest.World, _ *simulation, v *witness) {
+		v.refuse("barrier "+s0, true)
+		w.Apply(Databases.Definition, "orders", DatabaseSpec{Replicas: 1})
+		w.Settle()
+		members(w, "s1-0", "s1-1", "s1-2")
+		w.Delete(Databases.Definition, "orders")
+		w.Converge(time.Hour)
+		for _, name := range []string{"s1-0", "s1-1", "s1-2"} {
+			if _, there := part(w, name); there {
+				t.Errorf("%s is there still\n%s", name, waiting(w))
+			}
+		}
+	})
+}
+
+// TestTheLastOneLeaves: the primary acknowledges alone from the commit on in which it is told to wait for nobody, and when it comes back the two steps are taken again.
+func TestTheLastOneLeaves(t *testing.T) {
+	witnessed(t, 1, func(w *setpointtest.World, _ *simulation, v *witness) {
+		before := v.count()
+		raise(w, Databases.Definition, "orders", setpoint.SignalRequest{Name: NeedsUnfollow})
+		w.Converge(time.Hour)
+		members(w, "s1-0")
+		if d := state(w); d.Last == nil || d.Last.Outcome != "Succeeded" || !slices.Equal(d.Status.Detached, []string{"s1-1"}) {
+			t.Errorf("it ended as %+v: %+v", d.Last, d.Status)
+		}
+		v.refuse("barrier "+s0, true)
+		raise(w, Databases.Definition, "orders", setpoint.SignalRequest{Name: NeedsFollow})
+		w.Advance(time.Minute)
+		members(w, "s1-0")
+		v.refuse("barrier "+s0, false)
+		w.Converge(time.Hour)
+		members(w, "s1-0", "s1-1")
+		calls := v.since(before)
+		alone, left := slices.Index(calls, "synchronous "+s0), slices.Index(calls, "unfollow "+s1)
+		if alone < 0 || left < alone {
+			t.Errorf("asked were %v; want that nobody waits for it before it leaves", calls)
+		}
+	})
+}

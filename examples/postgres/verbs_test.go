@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"slices"
+
 	"github.com/setpointhq/setpoint/examples/postgres/subsystems/host"
 )
 
@@ -91,21 +93,11 @@ func (c *cluster) unfollow(v *simulated, _ host.Operation) error {
 		return nil
 	}
 	for _, p := range c.sorted() {
-		if !c.leads(p) || p.line != v.line {
-			continue
-		}
-		safe := len(p.standbys) == 0
-		for _, name := range p.standbys {
-			if name == v.name {
-				c.wrong("%s left, and %s waits for it", v.part(), p.part())
-			} else if s := c.servers[name]; s != nil && s.lsn >= c.acked[p.line] {
-				safe = true
-			}
-		}
-		if !safe {
-			c.wrong("%s left with what was acknowledged because it had it", v.part())
+		if c.leads(p) && p.line == v.line && slices.Contains(p.standbys, v.name) {
+			c.wrong("%s left, and %s waits for it", v.part(), p.part())
 		}
 	}
+	c.lessen(v)
 	v.role, v.upstream, v.left, v.timeline = host.Primary, "", true, v.timeline+1
 	return nil
 }
