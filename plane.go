@@ -156,10 +156,13 @@ func (p *Plane) Standby() string { return p.engine.Standby() }
 const charge = 0
 
 // InCharge reports whether this process is the one, of all that share its store, that does what is to be done once: telling people, for instance; and otherwise what is closed when that may have
-// changed. For a moment two processes may believe that they are the one.
+// changed. Of several nodes at most one is: a node that is cut off from the database ceases to be by its own clock, before another can begin. So who does something again and again asks each time. A process that
+// has its store for itself stays in charge while the store does not answer, as nobody else could be.
 func (p *Plane) InCharge() (now bool, changed <-chan struct{}) {
-	_, changed = p.owner.Trusted(charge)
-	_, now = p.owner.Fence(charge)
+	now, changed = p.owner.Trusted(charge)
+	if p.member == nil {
+		_, now = p.owner.Fence(charge)
+	}
 	return now, changed
 }
 
@@ -182,6 +185,9 @@ func (p *Plane) Fence(shard int) (store.Fence, bool) { return p.owner.Fence(shar
 
 // Controllers reports the queues of the controllers.
 func (p *Plane) Controllers() []control.ControllerStats { return p.engine.Controllers() }
+
+// TakeUp says how far this process is with what it has gained.
+func (p *Plane) TakeUp() control.TakeUp { return p.engine.TakeUp() }
 
 // Adapters reports the queues of the adapters.
 func (p *Plane) Adapters() []control.AdapterStats { return p.engine.Adapters() }

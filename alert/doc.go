@@ -45,6 +45,10 @@
 //
 // Nothing is kept over a restart: a plane that starts says again what is so. An Alertmanager lets alerts lapse that nobody repeats. A webhook is not
 // told that a group cleared while no process was running; a receiver that needs to know takes a firing group as cleared when it has not
-// been repeated for twice [Rules.Repeat]. After a takeover another node begins with "raised"; the fingerprint says that it is the same group.
+// been repeated for twice [Rules.Repeat]. After a takeover another node begins with "raised"; the fingerprint says that it is the same group. What cleared in the five minutes before is told as cleared
+// once more, as nobody knows whether that was told: it may be a group that a receiver has never heard of.
+//
+// While no process is certain that it is the one that tells, nobody tells: who cannot reach the database knows neither what has become of its troubles nor who tells instead. In an outage of the whole database an
+// Alertmanager therefore lets all alerts lapse after its resolve_timeout, and hears of them again afterwards; that the database is away is told by the metrics of the processes themselves.
 // Silences, routes and people on duty are an Alertmanager's business.
 package alert

@@ -92,4 +92,6 @@ type Change struct {
 	Group Group
 	// At is when it was noticed. It is never before Group.Since.
 	At time.Time
+	// inherited: receivers may have heard of the group from somebody else.
+	inherited bool
 }

@@ -50,6 +50,7 @@ type group struct {
 	emptySince  time.Time // when it was first seen empty, zero while it is not
 	told        *Group    // nil: never told, or told as cleared
 	toldAt      time.Time
+	inherited   bool // it was told by somebody else, and by nobody here
 }
 
 // Grouper keeps who is in trouble, and says what of it is worth telling. It is pure: it has no clock, no goroutine and no lock, and
@@ -157,10 +158,15 @@ func (g *Grouper) Changes(now time.Time) []Change {
 	return changes
 }
 
-// Renew makes every group that somebody is in worth telling again, as if it had never been told.
+// Renew makes every group that somebody is in worth telling again, as if it had never been told. One that nobody is in any more stays to be told as cleared, also to receivers that have not heard of it from here.
 func (g *Grouper) Renew() {
 	for _, group := range g.groups {
-		group.told, group.toldAt = nil, time.Time{}
+		if len(group.members) > 0 {
+			group.told = nil
+		} else {
+			group.inherited = true
+		}
+		group.toldAt = time.Time{}
 	}
 }
 
@@ -266,10 +272,10 @@ func (g *group) tell(event Event, now time.Time) Change {
 		last := *g.told
 		last.Count = 0
 		g.told = nil // Changes drops a group that is empty and not told of
-		return Change{Event: event, Group: last, At: later(now, last.Since)}
+		return Change{Event: event, Group: last, At: later(now, last.Since), inherited: g.inherited}
 	}
 	view := g.view()
-	g.told, g.toldAt = &view, now
+	g.told, g.toldAt, g.inherited = &view, now, false
 	return Change{Event: event, Group: view, At: later(now, view.Since)}
 }
 

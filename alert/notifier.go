@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/setpointhq/setpoint/lifecycle"
@@ -20,7 +21,8 @@ type Options struct {
 	Every time.Duration
 	// Senders are told every change. They belong to the notifier, which runs them.
 	Senders []*Sender
-	// Silent reports whether somebody else tells: the same notifier of another process, which sees the same. It is asked before anything is told. When it is over, all that is so is told again: nobody
+	// Silent reports whether somebody else tells: the same notifier of another process, which sees the same. It is asked before anything is told, and by each sender before each attempt: what is still to
+	// be delivered, or to be repeated, is then the other's business. When it is over, all that is so is told again, and what has cleared in the last five minutes too: nobody
 	// here knows what the other had told. Default: never.
 	Silent func() bool
 	Logger *slog.Logger
@@ -33,9 +35,11 @@ type Notifier struct {
 	silent  func() bool
 	log     *slog.Logger
 
+	quiet atomic.Bool // somebody else may have told since it was last told from here
+
 	mu      sync.Mutex
 	grouper *Grouper
-	quiet   bool // somebody else told, when it was last looked
+	cleared cleared
 }
 
 // New makes a notifier that is told and asked at once, and tells others when it is run.
@@ -49,7 +53,9 @@ func New(o Options) *Notifier {
 	if o.Every <= 0 {
 		o.Every = 5 * time.Second
 	}
-	return &Notifier{every: o.Every, senders: o.Senders, silent: o.Silent, log: o.Logger, grouper: NewGrouper(o.Rules)}
+	n := &Notifier{every: o.Every, senders: o.Senders, silent: o.Silent, log: o.Logger, grouper: NewGrouper(o.Rules)}
+	n.cleared = cleared{limit: n.grouper.rules.MaxGroups, changes: map[Fingerprint]recovery{}}
+	return n
 }
 
 // Set is [Grouper.Set].
@@ -122,7 +128,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 	problems := make([]error, len(n.senders))
 	var running sync.WaitGroup
 	for i, s := range n.senders {
-		running.Go(func() { problems[i] = s.Run(sending) })
+		running.Go(func() { problems[i] = s.run(sending, func() bool { return n.hush(s) }) })
 	}
 	tick := time.NewTicker(n.every)
 	defer tick.Stop()
@@ -139,19 +145,35 @@ func (n *Notifier) Run(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
+// hush reports whether somebody else tells; then some senders have nothing to deliver any more. In this order: what is put once it is known that all has to be told again must stay.
+func (n *Notifier) hush(senders ...*Sender) bool {
+	if !n.silent() {
+		return false
+	}
+	for _, s := range senders {
+		s.box.clear()
+	}
+	n.quiet.Store(true)
+	return true
+}
+
 // tell passes on what has become worth telling.
 func (n *Notifier) tell() {
-	silent := n.silent()
+	silent := n.hush(n.senders...)
+	now := time.Now()
 	n.mu.Lock()
-	if n.quiet && !silent {
+	var again []Change
+	if !silent && n.quiet.Swap(false) {
+		again = n.cleared.take(now)
 		n.grouper.Renew()
 	}
-	n.quiet = silent
-	changes := n.grouper.Changes(time.Now())
+	changes := n.grouper.Changes(now)
+	n.cleared.note(changes, now)
 	n.mu.Unlock()
 	if silent {
 		return
 	}
+	changes = append(again, changes...)
 	for _, c := range changes {
 		for _, s := range n.senders {
 			if err := s.Put(c); err != nil {

@@ -73,7 +73,7 @@ func TestOneOfTwoTells(t *testing.T) {
 		wantEvents(t, chat, "raised NoAddress 3")
 		silent.Store(false)
 		time.Sleep(time.Minute)
-		wantEvents(t, chat, "raised NoAddress 3", "changed NoAddress 1")
+		wantEvents(t, chat, "raised NoAddress 3", "raised NoAddress 1")
 		wantEnd(t, end, nil)
 	})
 }

@@ -70,9 +70,9 @@ func (b *outbox) put(c Change) error {
 	}
 	p := b.parcels[c.Group.Fingerprint]
 	switch {
-	case c.Event == Cleared && (p == nil || p.change.Event == Cleared):
+	case c.Event == Cleared && (p == nil && !c.inherited || p != nil && p.change.Event == Cleared):
 		return nil
-	case c.Event == Cleared && !p.known && !p.tried:
+	case c.Event == Cleared && p != nil && !p.known && !p.tried && !c.inherited:
 		delete(b.parcels, c.Group.Fingerprint)
 		return nil
 	case p == nil && len(b.parcels) >= b.capacity:
@@ -91,6 +91,13 @@ func (b *outbox) put(c Change) error {
 	default:
 	}
 	return nil
+}
+
+// clear forgets everything: somebody else tells it.
+func (b *outbox) clear() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.parcels)
 }
 
 // take lists what is to be told now, at most limit, those first that wait longest; and when there is nothing, the time at which there will be, zero for never.
@@ -168,7 +175,10 @@ func (b *outbox) settle(batch []letter, note func(*parcel, *letter) (keep bool))
 	defer b.mu.Unlock()
 	for i := range batch {
 		l := &batch[i]
-		p := b.parcels[l.change.Group.Fingerprint] // it is there: nothing removes what may have been heard of
+		p := b.parcels[l.change.Group.Fingerprint]
+		if p == nil {
+			continue // it was cleared meanwhile
+		}
 		keep := note(p, l)
 		if p.version != l.version {
 			continue

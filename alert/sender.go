@@ -135,6 +135,11 @@ func (s *Sender) Stats() Stats {
 // Run delivers until ctx ends, and then for the grace period what is still pending. It returns nil, or what has gone wrong: [ErrUnsent], [ErrRunning]. A firing group
 // stays firing at the receiver when Run ends, because another node goes on.
 func (s *Sender) Run(ctx context.Context) error {
+	return s.run(ctx, func() bool { return false })
+}
+
+// run is Run that asks, before each attempt, whether somebody else tells: who says so has taken away what was to be delivered.
+func (s *Sender) run(ctx context.Context, silent func() bool) error {
 	if s.ran.Swap(true) {
 		return fmt.Errorf("sender to %s: %w", s.options.Name, ErrRunning)
 	}
@@ -143,7 +148,7 @@ func (s *Sender) Run(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.loop(ctx, hard)
+		s.loop(ctx, hard, silent)
 	}()
 	<-ctx.Done()
 	s.box.stop()
@@ -163,13 +168,16 @@ func (s *Sender) Run(ctx context.Context) error {
 }
 
 // loop sends what there is. Once ctx has ended it returns when nothing is pending, and when hard ends in any case.
-func (s *Sender) loop(ctx, hard context.Context) {
+func (s *Sender) loop(ctx, hard context.Context, silent func() bool) {
 	failures, ending := 0, ctx.Done()
 	for hard.Err() == nil {
 		if ctx.Err() != nil {
 			s.box.stop()
 		}
 		batch, next := s.box.take(time.Now(), s.dialect.batch)
+		if len(batch) > 0 && silent() {
+			batch, failures, next = nil, 0, time.Time{}
+		}
 		if len(batch) == 0 {
 			if ctx.Err() != nil {
 				return

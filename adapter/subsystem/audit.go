@@ -15,7 +15,15 @@ import (
 
 // restore teaches a blank server, in pages. What does not fit into any page is left out, and holds up nothing else: the audit misses it, and its
 // owner asks for it again.
+//
+// What it teaches is at least as new as the moment at which it met this memory. A blank server does nothing, so that nothing which was withdrawn or replaced since can be over: its command is open
+// still, and comes after the lesson. However long the lesson takes to arrive, and whoever teaches beside, it teaches nothing that is not wanted any more.
 func (w *watch) restore(ctx context.Context, base, memory string) error {
+	if desk, ok := w.desk.(Current); ok {
+		if err := desk.Current(ctx); err != nil {
+			return fmt.Errorf("restore %s: what it should have is not known for sure: %w", base, err)
+		}
+	}
 	page := RestoreRequest{Memory: memory, Epoch: w.epoch(), Items: []RestoreItem{}}
 	size := 0
 	for _, e := range w.expected() {

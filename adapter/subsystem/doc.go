@@ -30,7 +30,7 @@
 //   - Evidence. Every effect is a line of ledger.jsonl, which nothing ever erases; a line that a crash kept out of it is
 //     written at the next start. Within one memory a token has at most one line whose effect is create, update or delete.
 //   - Announcing itself. A server without a memory is blank: it refuses to act until it has been told, by /v1/restore,
-//     what it should have. What it cannot have again, and what it notices dying, it announces on /v1/changes.
+//     what it should have, by somebody who has asked the plane's database after meeting the new memory; from then on it is told nothing of the kind. What it cannot have again, and what it notices dying, it announces on /v1/changes.
 //
 // Keys must not change hands: the intents of a key's successive owners must keep rising, or the fence of the former owner
 // keeps the new one out. Where a natural key can be reused by a namesake, put the owner's UID into the key.
@@ -51,6 +51,7 @@
 //	GET  /v1/inventory?after=K  -> {memory, items:[{key,token,lost}], next}   a page, ordered by key
 //	POST /v1/restore      {memory, epoch, items:[{key,token,intent,request,result,object}], more}
 //	                      -> {memory, restored, lost:[…]}   more:true announces a further page; the last one ends blankness.
+//	                      A memory that is not blank any more is left as it is (restored: 0).
 //	                      Items that cannot be had again are also announced on /v1/changes, so that no crash of the teller loses them.
 //	POST /v1/faults       see [Faults]; {"forgetNow":true} makes it forget everything now
 //	GET  /v1/ledger?after=N  -> the ledger's lines after sequence N, as JSON lines

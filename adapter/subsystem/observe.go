@@ -21,6 +21,12 @@ type Fenced interface {
 	Epoch() resource.Epoch
 }
 
+// Current is the optional capability of a command.Desk to wait until what it lists is as new as the moment of the question, at least. Several processes may work for one plane, and one that
+// is cut off from its database lists what was wanted when it was not: it gets an error, and must not teach. A desk without it is taken at its word.
+type Current interface {
+	Current(ctx context.Context) error
+}
+
 // Observe listens to every destination for as long as ctx lasts: one question held open per destination, whatever the
 // number of effects there. A server that comes back without a memory is taught what it should have; one that has a memory
 // this client did not know is compared with what is expected; what is lost is reported to the desk. It returns nil when

@@ -76,7 +76,8 @@ func (s *Server) Forget() error {
 	return nil
 }
 
-// Restore is POST /v1/restore without the network. It may be repeated. [ErrMemory] says that the memory has changed since.
+// Restore is POST /v1/restore without the network. It may be repeated. A memory that has been taught is taught nothing more: what comes late is from a plane's process that was held up, and knows of
+// nothing that has been done since. [ErrMemory] says that the memory has changed since.
 func (s *Server) Restore(request RestoreRequest) (RestoreAnswer, error) {
 	if err := s.begin(); err != nil {
 		return RestoreAnswer{}, err
@@ -88,6 +89,9 @@ func (s *Server) Restore(request RestoreRequest) (RestoreAnswer, error) {
 		return RestoreAnswer{}, fmt.Errorf("%w: %s, and this is %s", ErrMemory, request.Memory, id)
 	}
 	answer := RestoreAnswer{Memory: request.Memory}
+	if !s.blank() {
+		return answer, nil
+	}
 	for _, item := range request.Items {
 		item.Request, item.Result = absent(item.Request), absent(item.Result)
 		lost, err := s.restoreOne(item, request.Epoch)
