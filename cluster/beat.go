@@ -33,10 +33,14 @@ func (l *loop) beat() error {
 		return l.failed(err)
 	}
 	if l.failures > 0 { // the others may not have been answered either, or by another server, whose clock is ahead
-		l.takeAt = time.Now().Add(returning(l.m.o.TTL))
+		l.back = time.Now().Add(returning(l.m.o.TTL))
+		l.takeAt = l.back
 	}
 	l.failures = 0
 	l.next = l.sent.Add(lease.Interval(l.m.o.TTL))
+	if l.away() && l.back.Before(l.next) {
+		l.next = l.back
+	}
 	if lapse := time.Now().Add(s.Lapse + afterLapse); s.Lapse > 0 && lapse.Before(l.next) {
 		l.next = lapse
 	}
@@ -61,6 +65,7 @@ func (l *loop) failed(err error) error {
 
 // absorb makes the answer to a beat what is known. Ownership that was lost ends before trust is renewed: see [Member.Trusted].
 func (l *loop) absorb(s store.Standing) {
+	l.m.brake.learn(s.Pause) // before anything is gained
 	l.roster.learn(s, !l.joined || s.Version != l.version)
 	l.version, l.joined = s.Version, true
 	l.m.measure(l.roster.node(l.m.o.Node).Skew)
@@ -119,12 +124,47 @@ func (l *loop) watch(now time.Time) {
 	}
 	before := l.waiting
 	l.waiting = [resource.Shards]time.Time{}
+	longest := time.Duration(-1)
 	for _, i := range l.roster.open() {
 		if l.waiting[i] = before[i]; before[i].IsZero() {
 			l.waiting[i] = now
 		}
+		longest = max(longest, now.Sub(l.waiting[i]))
+	}
+	l.listen(now, longest)
+}
+
+// listen finds out who does not take what falls to it because it is dead, though it has not lapsed: when something has been open for some time, and it has not been heard of since. Until then it is looked again
+// when it is time to know.
+func (l *loop) listen(now time.Time, open time.Duration) {
+	l.roster.silent = nil
+	hush := hush(l.m.o.Ramp)
+	switch {
+	case open < 0:
+	case open < hush:
+		if at := now.Add(hush - open); at.Before(l.next) {
+			l.next = at
+		}
+	default:
+		l.roster.hear(l.m.o.Node, open)
+		if len(l.roster.silent) > 0 {
+			l.quiet = later(l.quiet, now.Add(l.m.o.TTL)) // by then it has lapsed, or is heard of
+		}
 	}
 }
+
+// hush is how long something may be open before whom it falls to must have been heard of.
+func hush(r Ramp) time.Duration { return 2 * r.Every }
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// away reports whether this node was not answered until a moment ago, and takes nothing for that. The others hear of it, and do not wait for it, if they were answered all the time.
+func (l *loop) away() bool { return l.failures > 0 || time.Now().Before(l.back) }
 
 // illness is what the others hear as trouble, "" when nothing keeps the node from its work.
 func (l *loop) illness(paused bool) string {
@@ -135,6 +175,8 @@ func (l *loop) illness(paused bool) string {
 		return "it is being stopped"
 	case paused:
 		return "an operator has paused it"
+	case l.away():
+		return "it was away until a moment ago"
 	}
 	return ""
 }

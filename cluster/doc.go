@@ -40,13 +40,19 @@
 // shards, nobody's and those of nodes that have lapsed, are dealt to the fit nodes in order, up to their shares; a node takes what falls to it and leaves the rest, so that they do not reach for the same ones. Should
 // they know different things, the database decides, each shard by itself. What nobody has taken for a time to live is taken by whoever sees it, and then nothing is moved back for ten: those it fell to could not take it.
 //
+// Whoever lives beats as soon as something is open. A member that has not, half a second later, is silent: it may be dead or frozen, and lapse much later than what is open. Nothing falls to it until it is heard of.
+// And a member that was cut off, and is back, leaves what is open alone for a moment, because all others may have been cut off too; it says so, and those who were not do not wait for it.
+//
 // A node that has more than its share gives up the surplus: it lets what is under way finish (Release), and then makes the shards nobody's, [Ramp].Move at a time, while nothing else is open and once the same
 // nodes have been there for [Ramp].Settle. Nothing moves that does not have to.
 //
 // # Pace
 //
 // Shards are taken in batches: 64 at once and every 250 ms by default. One node that takes over everything is through after 750 ms, so that all shards of a node that died are taken within its time to live and a second.
-// How fast the objects in them are then gone through is the engine's business. [Member.Pause] is the brake for people.
+// How fast the objects in them are then gone through is the engine's business. [Member.Pause] stops one node from taking shards.
+//
+// The brake for people is for that: the pause of the take-up ([store.Sharded].Pause). Every beat brings it, and an [Owner] tells the engine until when to stand still ([Owner].TakeUpPaused), from before anything is gained. Shards are
+// taken and given as ever, so that nothing is without an owner, and only objects that nobody has a reason to look at but that their node has changed are not looked at.
 //
 // # Leaving
 //

@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,54 @@ func TestAFrozenNode(t *testing.T) {
 			w.agree()
 		})
 	}
+}
+
+// TestASilentNodeIsDealtNothing: of the shards of a node that died, those that fall to another one that is frozen, and that is a member still, are taken by who lives. So they are others' within the time
+// to live of the dead one and a second, and not of the frozen one; and what was taken is not moved back and forth until that one lapses.
+func TestASilentNodeIsDealtNothing(t *testing.T) {
+	for _, after := range []time.Duration{0, interval, ttl / 2, ttl - interval, ttl - 10*time.Millisecond} {
+		inTown(t, func(w *town) {
+			dead, frozen, b, c := w.start(nil), w.start(nil), w.start(nil), w.start(nil)
+			w.await(60*time.Second, "even", w.even)
+			w.advance(7 * time.Second)
+			dead.set(func(w *wire) { w.away = true })
+			w.advance(after)
+			frozen.set(func(wire *wire) { wire.frozen = time.Now().Add(3 * ttl) })
+			had, releases := len(frozen.Shards()), b.sofar().releases+c.sofar().releases
+			w.await(ttl+time.Second-after, fmt.Sprintf("the living have what the dead one had, the other being frozen %v later", after), func() bool {
+				return len(b.Shards())+len(c.Shards()) >= resource.Shards-had
+			})
+			w.await(2*ttl, "the living have all", func() bool { return len(b.Shards())+len(c.Shards()) == resource.Shards })
+			if n := b.sofar().releases + c.sofar().releases - releases; n > 0 {
+				t.Errorf("frozen %v later: the living gave something up %d times while the frozen one could take nothing", after, n)
+			}
+			dead.kill()
+			w.await(6*ttl, "even", w.even)
+			w.advance(time.Second)
+			w.agree()
+		})
+	}
+}
+
+// TestWhoWasAwayIsNotWaitedFor: a node that was cut off from the database takes nothing for a moment when it is back, since the others might have been too. They were not, and take what is open without it.
+func TestWhoWasAwayIsNotWaitedFor(t *testing.T) {
+	inTown(t, func(w *town) {
+		dead, cut, b, c := w.start(nil), w.start(nil), w.start(nil), w.start(nil)
+		w.await(60*time.Second, "even", w.even)
+		w.advance(7 * time.Second)
+		dead.set(func(w *wire) { w.away = true })
+		cut.set(func(w *wire) { w.away = true })
+		w.advance(ttl - time.Second/2)
+		cut.set(func(w *wire) { w.away = false })
+		w.await(time.Second*3/2, "the others have what the dead one had", func() bool { return w.assigned(dead) == 0 })
+		if n := len(b.Shards()) + len(c.Shards()); n < resource.Shards*3/4 {
+			t.Errorf("those who were never away have %d shards", n)
+		}
+		dead.kill()
+		w.await(6*ttl, "even", w.even)
+		w.advance(time.Second)
+		w.agree()
+	})
 }
 
 // TestAnOutageMovesNothing: nobody's time has passed as long as nobody is there to take.
@@ -105,7 +154,7 @@ func TestAnOutageForAllMovesNothing(t *testing.T) {
 			for _, n := range w.nodes {
 				n.set(func(w *wire) { w.refuse = nil })
 			}
-			w.advance(5 * time.Second)
+			w.advance(ttl) // everybody is back, waits for the others, and hears that they have waited
 			for _, n := range w.nodes {
 				if s, _ := n.Standing(); len(s.Nodes) != 3 || s.Nodes[0].Trouble+s.Nodes[1].Trouble+s.Nodes[2].Trouble != "" || n.Problem() != nil {
 					t.Errorf("after %s: node %s sees %+v, problem %v", outage, n.id, s.Nodes, n.Problem())

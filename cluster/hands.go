@@ -81,7 +81,7 @@ func standsBy(err error) bool { return errors.Is(err, store.ErrHeld) }
 // it gives up everything.
 func (l *loop) level() {
 	now := time.Now()
-	if l.fitness.ill() || now.Sub(l.since) < l.m.o.Ramp.Settle || now.Before(l.quiet) || len(l.roster.open()) > 0 {
+	if l.fitness.ill() || l.away() || now.Sub(l.since) < l.m.o.Ramp.Settle || now.Before(l.quiet) || len(l.roster.open()) > 0 {
 		return
 	}
 	if n := l.roster.surplus(l.m.o.Node); n > 0 {

@@ -439,3 +439,18 @@ func (w *wire) Give(ctx context.Context, given []store.Assignment) error {
 func (w *wire) Leave(ctx context.Context, id store.NodeID) error {
 	return w.pass(ctx, "leave", func(ctx context.Context) error { return w.Sharded.Leave(ctx, id) })
 }
+
+// assigned counts the shards that are a node's, by the database.
+func (w *town) assigned(n *node) (count int) {
+	w.t.Helper()
+	s, err := w.store.Beat(context.Background(), store.Beat{Node: "observer", Name: "observer", TTL: ttl, Trouble: "it only looks"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, a := range s.Shards {
+		if a.Node == n.id {
+			count++
+		}
+	}
+	return count
+}

@@ -42,6 +42,7 @@ type loop struct {
 	failures int       // of beats, in a row
 	said     string    // the failure that the log knows
 	takeAt   time.Time // nothing is taken before
+	back     time.Time // until then others take what falls to this node: see [loop.away]
 	refusals int       // of takes, in a row
 	more     bool      // there is more to take
 	owing    bool      // something is to be given up, and is not yet

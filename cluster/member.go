@@ -15,6 +15,7 @@ import (
 // Member is one node of several that divide the shards of a database. Make it with [New], run it with [Member.Run]; everything else may be called concurrently, at any time.
 type Member struct {
 	o     Options
+	brake *brake
 	trust *lease.Trust
 	// owned are the epochs of the shards that are this node's, as far as it knows. Only the goroutine of Run writes.
 	owned [resource.Shards]atomic.Pointer[resource.Epoch]
@@ -46,7 +47,7 @@ func New(o Options) (*Member, error) {
 		return nil, err
 	}
 	return &Member{
-		o: o, trust: lease.NewTrust(fmt.Sprintf("membership of node %s", o.Name), o.TTL),
+		brake: newBrake(o.Logger.With("node", o.Name)), o: o, trust: lease.NewTrust(fmt.Sprintf("membership of node %s", o.Name), o.TTL),
 		poked: make(chan struct{}, 1), changed: make(chan struct{}), fenced: map[int]time.Time{},
 	}, nil
 }
@@ -149,6 +150,9 @@ func (m *Member) pausing() bool {
 	defer m.mu.Unlock()
 	return m.paused
 }
+
+// TakeUpPaused says until when what was gained waits to be taken up, which every beat tells. It has nothing to do with [Member.Pause], which stops this node from taking shards.
+func (m *Member) TakeUpPaused() (until time.Time, changed <-chan struct{}) { return m.brake.holds() }
 
 // Standing is what the last beat that was answered has brought, all assignments included, and when it was sent; the time is zero before. The caller must not change it.
 func (m *Member) Standing() (store.Standing, time.Time) {

@@ -22,6 +22,9 @@ type Owner interface {
 	Trusted(shard int) (now bool, changed <-chan struct{})
 	// Fenced notes that a commit with a fence has been refused, and why.
 	Fenced(f store.Fence, why error)
+	// TakeUpPaused says until when, by this process's clock, the taking up of what was gained has to wait, and what is closed when that may have changed. A time that has passed: it need not. Until the store has been
+	// asked once, it has to.
+	TakeUpPaused() (until time.Time, changed <-chan struct{})
 	// Problem is what is wrong, nil when nothing is. To have no shard is no problem.
 	Problem() error
 	// Skew is by how much this process's clock is ahead of the store's, 0 when they agree as well as clocks do.

@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
@@ -13,6 +14,7 @@ import (
 type roster struct {
 	shards [resource.Shards]store.Assignment // of the Node "" when nobody has it
 	nodes  []store.Node                      // the members, by NodeID
+	silent map[store.NodeID]bool             // members that have not beaten since something fell to them: see [roster.hear]
 }
 
 // learn replaces what was known by the answer to a beat; the assignments only when it brings them.
@@ -37,7 +39,18 @@ func (r *roster) node(id store.NodeID) store.Node {
 	return store.Node{}
 }
 
-// fit are the nodes that should have shards, by NodeID: those that are neither to be drained nor in trouble. Where all are in trouble that distinguishes nobody, and better they work than
+// hear finds out which members are silent: something has been open since a moment before now, and they have not beaten since then. Whoever lives beats when something becomes open. Both are known of the last
+// beat, whose time is by the clock of the database.
+func (r *roster) hear(me store.NodeID, open time.Duration) {
+	r.silent = map[store.NodeID]bool{}
+	for _, n := range r.nodes {
+		if n.ID != me && r.node(me).Seen.Sub(n.Seen) > open {
+			r.silent[n.ID] = true
+		}
+	}
+}
+
+// fit are the nodes that should have shards, by NodeID: those that are neither to be drained nor in trouble, nor silent. Where all are in trouble that distinguishes nobody, and better they work than
 // none.
 func (r *roster) fit() []store.NodeID {
 	var well, all []store.NodeID
@@ -46,7 +59,7 @@ func (r *roster) fit() []store.NodeID {
 			continue
 		}
 		all = append(all, n.ID)
-		if n.Trouble == "" {
+		if n.Trouble == "" && !r.silent[n.ID] {
 			well = append(well, n.ID)
 		}
 	}

@@ -45,7 +45,7 @@ func Backoff(base, limit time.Duration) ControllerOption {
 // Everywhere lets a controller run on every node, for all objects, outside of what keeps two nodes from the same work: for what keeps others alive, and should not wait until a node that
 // has died is replaced. Its commits carry no fence, only the versions that every write names: where several nodes come to the same conclusion, one commits it, and the
 // others find it done. A call of such a controller may be made by several nodes, under one token, and with an epoch that is the same for all; so it has one effect where the subsystem remembers tokens, and
-// nothing but its intent orders it. On a store with one process it makes no difference.
+// nothing but its intent orders it. It is begun only by a process that the store has told, no longer than 3 s ago, that the call is wanted: one that is cut off makes none. On a store with one process it makes no difference.
 func Everywhere() ControllerOption { return func(c *Controller) { c.everywhere = true } }
 
 func newController(name string, def *resource.Definition, driver bool, run func(*Turn) Outcome, opts []ControllerOption) Controller {

@@ -73,25 +73,33 @@ func TestWhatFollowsFromAResult(t *testing.T) {
 
 var nt = notes.Definition
 
-// TestAcceptedWorkIsAskedAboutEverMoreRarely: a subsystem that gives no hint is not asked ten times a second for an hour.
-func TestAcceptedWorkIsAskedAboutEverMoreRarely(t *testing.T) {
-	var begun time.Time
-	var calls log[time.Time]
-	shopkeeper := adapter(func(context.Context, command.Call) command.Result {
-		if calls.add(time.Now()); time.Since(begun) < time.Hour {
-			return command.Result{Outcome: command.OutcomeAccepted, Handle: "job"}
-		}
-		return ok
-	})
-	setpointtest.Run(t, setup(shopkeeper, asker()), func(w *setpointtest.World) {
-		begun = time.Now()
-		w.Apply(nt, "n", spec{Value: "x"})
-		w.Converge(2 * time.Hour)
-		all := calls.list()
-		if last := all[len(all)-1].Sub(all[len(all)-2]); len(all) > 200 || last > 30*time.Second {
-			t.Errorf("%d calls, the last after %s: want ever fewer, but not fewer than the cap allows", len(all), last)
-		}
-	})
+// TestWhatGivesNoHintIsAskedAboutEverMoreRarely: a subsystem that does not say when to come again is not asked ten times a second for an hour.
+func TestWhatGivesNoHintIsAskedAboutEverMoreRarely(t *testing.T) {
+	for _, c := range []struct {
+		reason string
+		says   command.Result
+	}{
+		{"work that was accepted", command.Result{Outcome: command.OutcomeAccepted, Handle: "job"}},
+		{"being throttled costs no attempt, and must not be repeated as if each were the first", command.Result{Outcome: command.OutcomeRefused, Class: command.Throttled, Message: "slowly"}},
+	} {
+		var begun time.Time
+		var calls log[time.Time]
+		shopkeeper := adapter(func(context.Context, command.Call) command.Result {
+			if calls.add(time.Now()); time.Since(begun) < time.Hour {
+				return c.says
+			}
+			return ok
+		})
+		setpointtest.Run(t, setup(shopkeeper, asker()), func(w *setpointtest.World) {
+			begun = time.Now()
+			w.Apply(nt, "n", spec{Value: "x"})
+			w.Converge(2 * time.Hour)
+			all := calls.list()
+			if last := all[len(all)-1].Sub(all[len(all)-2]); len(all) > 200 || last > 30*time.Second {
+				t.Errorf("%s: %d calls, the last after %s: want ever fewer, but not fewer than the cap allows", c.reason, len(all), last)
+			}
+		})
+	}
 }
 
 // oracle is an adapter that can be asked what became of a token.

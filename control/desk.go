@@ -59,12 +59,18 @@ func (d *dispatcher) observeOnce(ctx context.Context, o command.Observer) (err e
 	return o.Observe(ctx, desk{d})
 }
 
-// desk is a dispatcher as an observer sees it.
+// desk is a dispatcher as an observer sees it. Beside what every [command.Desk] does it says how things stand with the plane, to who teaches a subsystem that has lost its memory (package
+// adapter/subsystem, Fenced and Current).
 type desk struct{ d *dispatcher }
 
 // Expected lists what is acknowledged and not withdrawn.
 func (k desk) Expected(destination string) []command.Expectation {
 	return k.d.engine.view.Expected(k.d.name, destination)
+}
+
+// Current returns when the view shows everything that was committed before it was called.
+func (k desk) Current(ctx context.Context) error {
+	return k.d.engine.current(ctx, "adapter/"+string(k.d.name), "what is expected of adapter "+string(k.d.name)+" now")
 }
 
 // Epoch is that under which the engine works on everything, zero when it has one for each shard.

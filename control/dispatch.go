@@ -25,6 +25,8 @@ type dispatcher struct {
 
 	crew *crew
 
+	overlaps overlaps
+
 	mu     sync.Mutex
 	random *rand.Rand
 	units  map[string]map[command.Slot]struct{} // the open commands of each unit
@@ -39,7 +41,7 @@ func newDispatcher(e *Engine, a AdapterConfig, random *rand.Rand) *dispatcher {
 	p := a.Policy.WithDefaults()
 	return &dispatcher{
 		engine: e, name: a.Name, adapter: a.Adapter, policy: p, random: random,
-		crew: newCrew(e, "adapter "+string(a.Name), p.Concurrency),
+		crew: newCrew(e, "adapter "+string(a.Name), p.Concurrency), overlaps: overlaps{borne: bears(a.Adapter)},
 		queue: queue.New(queue.Options[string]{
 			Name: string(a.Name), Base: p.Base, Cap: p.Cap, Random: rand.New(rand.NewPCG(random.Uint64(), random.Uint64())),
 		}),
@@ -128,7 +130,7 @@ func (d *dispatcher) take(ctx context.Context, unit string) (*command.Command, s
 			return nil, store.Fence{}, queue.Verdict{End: queue.Succeeded, Due: d.engine.here(next)}
 		}
 		if d.everywhere(c) {
-			return c, store.Fence{Scope: everywhereScope, Epoch: resource.Epoch{Incarnation: d.engine.store.Info().Incarnation}}, queue.Verdict{}
+			return d.takeOutside(ctx, c)
 		}
 		trusted, changed := d.engine.owner.Trusted(shardOf(c.Object))
 		if trusted && d.engine.shards.begin(c.Object) {
@@ -152,6 +154,20 @@ func (d *dispatcher) take(ctx context.Context, unit string) (*command.Command, s
 	}
 }
 
+// takeOutside takes a command that no shard stands for: nobody has the object, and nothing but what the view shows says that the command is wanted still. So that has to be recent. A process that
+// is cut off from the store would otherwise go on with what others have withdrawn long since, and a subsystem that has lost its memory could not refuse it.
+func (d *dispatcher) takeOutside(ctx context.Context, c *command.Command) (*command.Command, store.Fence, queue.Verdict) {
+	limited, cancel := context.WithTimeout(ctx, d.policy.Timeout)
+	defer cancel()
+	switch {
+	case d.engine.recent(limited) != nil:
+		return nil, store.Fence{}, queue.Verdict{End: queue.Failed} // the engine has told that its commits fail
+	case !d.unchanged(c):
+		return nil, store.Fence{}, queue.Verdict{End: queue.Waiting, Due: time.Now()}
+	}
+	return c, store.Fence{Scope: everywhereScope, Epoch: resource.Epoch{Incarnation: d.engine.store.Info().Incarnation}}, queue.Verdict{}
+}
+
 // pick returns the oldest open command of a unit that is due, and otherwise when the first will be.
 func (d *dispatcher) pick(unit string) (due *command.Command, next time.Time) {
 	d.mu.Lock()
@@ -163,9 +179,14 @@ func (d *dispatcher) pick(unit string) (due *command.Command, next time.Time) {
 	snapshot := d.engine.view.Snapshot()
 	defer snapshot.Close()
 	now := d.engine.now()
+	var elsewhere *command.Command
 	for _, s := range slots {
 		c, ok := snapshot.Command(s)
-		if !ok || !c.Phase.Open() || c.Unit != unit || !d.mine(c) {
+		if !ok || !c.Phase.Open() || c.Unit != unit {
+			continue
+		}
+		if !d.mine(c) {
+			elsewhere = c
 			continue
 		}
 		if c.NotBefore.After(now) {
@@ -178,6 +199,9 @@ func (d *dispatcher) pick(unit string) (due *command.Command, next time.Time) {
 	}
 	if due != nil {
 		next = now
+	}
+	if due != nil && elsewhere != nil {
+		d.overlapped(due, elsewhere)
 	}
 	return due, next
 }
@@ -211,8 +235,11 @@ func (d *dispatcher) attempt(ctx context.Context, c command.Command, fence store
 	return r, sent
 }
 
-// keeps reports whether a shard is still this process's for sure, and under the epoch of a fence.
-func (e *Engine) keeps(fence store.Fence, shard int) bool {
+// may reports whether a call may be begun: whether a shard is still this process's for sure, and under the epoch of a fence, or, outside of shards, whether what the view shows is recent still.
+func (e *Engine) may(ctx context.Context, fence store.Fence, shard int) bool {
+	if fence.Scope == everywhereScope {
+		return e.recent(ctx) == nil
+	}
 	trusted, _ := e.owner.Trusted(shard)
 	now, mine := e.owner.Fence(shard)
 	return trusted && mine && now == fence
@@ -262,7 +289,7 @@ func (d *dispatcher) ask(ctx context.Context, call command.Call, fence store.Fen
 	if expired {
 		return command.Result{Outcome: command.OutcomeRefused, Class: command.Terminal, Message: "its deadline passed before it was done"}, true
 	}
-	if fence.Scope != everywhereScope && !d.engine.keeps(fence, shardOf(call.Object)) {
+	if !d.engine.may(ctx, fence, shardOf(call.Object)) {
 		return command.Result{}, false
 	}
 	return d.adapter.Do(ctx, call), true

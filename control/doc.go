@@ -102,7 +102,7 @@
 // begins with a shard when its view shows what others did before: the open commands first, then a turn for each object, in the background. Every commit about an object is fenced with the
 // epoch of its shard, and every call carries it. A call is begun only as long as nobody else can have taken the shard, by this process's own clock, less a margin; turns go on all the
 // while, as each commit compares the epoch. When nobody took the shard meanwhile, the epoch is still the same, and an outage longer than a time to live costs nothing that was under way. A
-// controller that runs [Everywhere] is outside of this.
+// controller that runs [Everywhere] is outside of this: its calls are begun only while what the view shows is known to be recent, and so is what an observer teaches a subsystem without a memory.
 //
 // # Outage
 //

@@ -23,7 +23,7 @@ type effects struct {
 type Endpoint[Q, R any] struct {
 	Adapter command.AdapterName
 	// Unit, when set, returns the unit of order for a natural key: at most one command of a unit is under way, among the objects of one shard (a family of names is in one). Where several nodes divide
-	// the work, commands of one unit that belong to objects of different shards may be under way at a time.
+	// the work, commands of one unit that belong to objects of different shards may be under way at a time; the log and setpoint doctor say so when it happens, unless the adapter bears it ([command.Overlapping]).
 	Unit func(key string) string
 }
 

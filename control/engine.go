@@ -61,8 +61,10 @@ type Engine struct {
 	shards      *shards
 	working     context.Context // until a stop is asked for; set before anything works
 	gaining     sync.WaitGroup  // what takes up shards
+	takeUp      takeUp
 	outage      outage
 	doubt       doubt
+	sight       sight
 
 	ready    chan struct{}
 	stopping chan struct{} // closed when nothing new is to be begun
@@ -93,7 +95,7 @@ func New(c Config) (*Engine, error) {
 	err := errors.Join(e.addControllers(random), e.addAdapters(random), e.checkAdapters())
 	e.owner = c.Owner
 	e.outage.random = rand.New(rand.NewPCG(random.Uint64(), random.Uint64()))
-	e.doubt.asking = make(chan struct{}, 1)
+	e.doubt.asking, e.sight.asking = make(chan struct{}, 1), make(chan struct{}, 1)
 	return e, err
 }
 

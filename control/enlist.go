@@ -13,25 +13,26 @@ import (
 	"github.com/setpointhq/setpoint/store"
 )
 
-// How what is gained is taken up: objects are entered into a controller's queue a page at a time, and no further page while the queue has so many that are due.
+// How what is gained is taken up: objects are entered into a controller's queue a page at a time, and no further page while the queue has so many that are due. What is entered is run also when the take-up is
+// paused then: the less is entered, the sooner a pause is felt.
 const (
-	enlistPage    = 1024
-	enlistBacklog = 4096
+	enlistPage    = 512
+	enlistBacklog = 512
 	enlistPause   = 20 * time.Millisecond
 )
 
 // enlist takes up the work on shards that were gained: first the commands that are open, which somebody may wait for, then a turn for each object, because nobody
 // knows which of them its former node had seen. That goes in the background, at the pace at which the turns of each kind are run; what changes meanwhile goes first. It ends when nothing of the
 // shards is worked on here any more.
-func (e *Engine) enlist(ctx context.Context, gained []int) {
+func (e *Engine) enlist(ctx context.Context, gained []stay) {
 	var in [resource.Shards]bool
-	for _, i := range gained {
-		in[i] = true
+	for _, s := range gained {
+		in[s.shard] = true
 	}
 	e.send(func(d *dispatcher, c *command.Command) bool { return in[shardOf(c.Object)] && !d.everywhere(c) })
-	e.enlistLoops(ctx, func(l *loop) bool { return !l.everywhere }, &enlisted{
-		key:   func(k resource.Key) bool { return in[shardOf(k)] && e.shards.mine(k) },
-		still: func() bool { return slices.ContainsFunc(gained, func(i int) bool { return e.shards.active[i].Load() }) },
+	e.enlistLoops(ctx, func(l *loop) bool { return !l.everywhere }, func() enlisted {
+		in, some, changed := e.shards.lasting(gained)
+		return enlisted{key: func(k resource.Key) bool { return in[shardOf(k)] }, some: some, changed: changed}
 	})
 }
 
@@ -43,17 +44,19 @@ func (e *Engine) enlistEverywhere(ctx context.Context) {
 		return
 	}
 	e.send(func(d *dispatcher, c *command.Command) bool { return d.everywhere(c) })
-	e.enlistLoops(ctx, func(l *loop) bool { return l.everywhere }, &enlisted{key: func(resource.Key) bool { return true }, still: func() bool { return true }})
+	all := enlisted{key: func(resource.Key) bool { return true }, some: true}
+	e.enlistLoops(ctx, func(l *loop) bool { return l.everywhere }, func() enlisted { return all })
 }
 
-// enlisted says what is taken up, and whether it still has to be.
+// enlisted says which objects are to be taken up, as things are now: whether there are some still, and what is closed when that may have changed.
 type enlisted struct {
-	key   func(resource.Key) bool
-	still func() bool
+	key     func(resource.Key) bool
+	some    bool
+	changed <-chan struct{}
 }
 
 // enlistLoops gives objects a turn of each of some controllers, the kinds beside each other: one whose turns are slow holds up no other.
-func (e *Engine) enlistLoops(ctx context.Context, which func(*loop) bool, what *enlisted) {
+func (e *Engine) enlistLoops(ctx context.Context, which func(*loop) bool, what func() enlisted) {
 	var kinds sync.WaitGroup
 	defer kinds.Wait()
 	for kind, all := range e.byKind {
@@ -92,11 +95,21 @@ func (e *Engine) send(which func(*dispatcher, *command.Command) bool) {
 }
 
 // enlistKind gives each object of a kind a turn of each of some controllers.
-func (e *Engine) enlistKind(ctx context.Context, kind resource.KindID, loops []*loop, what *enlisted) {
-	var last resource.Key
-	last.Kind = kind
+func (e *Engine) enlistKind(ctx context.Context, kind resource.KindID, loops []*loop, what func() enlisted) {
+	left := e.takeUp.begin()
+	defer left.end()
+	ctx, cancel := context.WithCancel(ctx)
+	var counting sync.WaitGroup
+	counting.Go(func() { e.count(ctx, kind, what().key, left) })
+	defer counting.Wait()
+	defer cancel()
+	last := resource.Key{Kind: kind}
 	for {
-		page := e.page(last, what.key)
+		now, ok := e.mayEnlist(ctx, what)
+		if !ok {
+			return
+		}
+		page := e.page(last, now.key)
 		wake := queue.Wake{Change: true, Priority: queue.Background, Cause: queue.Cause{Revision: e.view.Revision(), Writer: "engine", At: e.now()}}
 		requests := make([]queue.Request[resource.Key], 0, len(page.keys))
 		for _, key := range page.keys {
@@ -105,16 +118,38 @@ func (e *Engine) enlistKind(ctx context.Context, kind resource.KindID, loops []*
 		for _, l := range loops {
 			l.queue.AddMany(slices.Clone(requests))
 		}
-		if !page.more || !what.still() {
+		left.add(0, len(requests))
+		if !page.more {
 			return
 		}
 		last = page.last
 		for slices.ContainsFunc(loops, func(l *loop) bool { return l.queue.Stats().Ready > enlistBacklog }) {
-			if !wait.For(ctx, enlistPause) || !what.still() {
+			if !wait.For(ctx, enlistPause) || !what().some {
 				return
 			}
 		}
 	}
+}
+
+// mayEnlist waits while the take-up is paused, and returns what is to be taken up then; false when ctx has ended, or nothing is.
+func (e *Engine) mayEnlist(ctx context.Context, what func() enlisted) (enlisted, bool) {
+	for ctx.Err() == nil {
+		now := what()
+		until, told := e.owner.TakeUpPaused()
+		rest := time.Until(until)
+		if rest <= 0 || !now.some {
+			return now, now.some
+		}
+		over := time.NewTimer(rest)
+		select {
+		case <-over.C:
+		case <-told:
+		case <-now.changed:
+		case <-ctx.Done():
+		}
+		over.Stop()
+	}
+	return enlisted{}, false
 }
 
 // keysPage is a page of the objects of a kind.

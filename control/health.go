@@ -168,6 +168,8 @@ type AdapterStats struct {
 	Adapter string
 	Queue   queue.Stats
 	Stuck   int
+	// Overlap is nil while every unit of order is of one shard, as far as this process has seen, or when the adapter bears it ([command.Overlapping]).
+	Overlap *Overlap
 }
 
 // Adapters reports every adapter's queue of units, by name.
@@ -175,7 +177,7 @@ func (e *Engine) Adapters() []AdapterStats {
 	out := make([]AdapterStats, 0, len(e.dispatchers))
 	for _, name := range slices.Sorted(maps.Keys(e.dispatchers)) {
 		d := e.dispatchers[name]
-		out = append(out, AdapterStats{Adapter: string(d.name), Queue: d.queue.Stats(), Stuck: d.crew.stuck()})
+		out = append(out, AdapterStats{Adapter: string(d.name), Queue: d.queue.Stats(), Stuck: d.crew.stuck(), Overlap: d.overlaps.seen()})
 	}
 	return out
 }

@@ -108,11 +108,7 @@ func (e *Engine) settle(ctx context.Context) error {
 	if raised == d.settled.Load() {
 		return nil
 	}
-	last, err := e.commit(ctx, store.Transaction{Writer: store.Writer{Name: "engine"}, Cause: store.Cause{Text: "what became of the last commit"}})
-	if err == nil {
-		err = e.view.WaitFor(ctx, last.Revision)
-	}
-	if err != nil {
+	if err := e.current(ctx, "engine", "what became of the last commit"); err != nil {
 		return fmt.Errorf("settle a commit whose end is unknown: %w", err)
 	}
 	d.settled.Store(raised)

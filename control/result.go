@@ -41,7 +41,7 @@ func (d *dispatcher) after(c command.Command, r command.Result) (command.Command
 	return d.again(c, r, now)
 }
 
-// poll is the wait before accepted work is asked about again when the subsystem gave no hint: an eighth of the time it has taken so far.
+// poll is the wait before what is still going on is asked about again when the subsystem gave no hint: an eighth of the time it has taken so far.
 func (d *dispatcher) poll(taken time.Duration) time.Duration {
 	return min(max(taken/8, d.policy.Base), d.policy.Cap)
 }
@@ -65,6 +65,9 @@ func (d *dispatcher) again(c command.Command, r command.Result, now time.Time) (
 	d.mu.Lock()
 	backoff := d.policy.Backoff(max(1, c.Attempt), d.random)
 	d.mu.Unlock()
+	if c.Class == command.Throttled { // costs no attempt, so that the attempts say nothing of how long it has been going on
+		backoff = max(backoff, d.poll(now.Sub(c.Created)))
+	}
 	c.NotBefore = stored(now.Add(max(backoff, r.RetryAfter)))
 	return c, nil
 }

@@ -15,17 +15,19 @@ func (e *Engine) feed(ctx context.Context) error {
 
 // route wakes, for one applied commit, the controllers of what changed, of its owners, of those who read it, and of the
 // owners of commands and signals. A controller is not woken by its own echo, unless
-// it moved its object to another state or into deletion.
+// it moved its object to another state or into deletion. What the first load finds wakes nobody: it is taken up, see [Engine.enlist].
 func (e *Engine) route(a view.Applied) {
 	var w wakes
-	for i := range a.Objects {
-		e.routeObject(&w, &a, a.Objects[i])
-	}
 	for i := range a.Commands {
 		e.routeCommand(&w, &a, a.Commands[i])
 	}
-	for i := range a.Raised {
-		w.all(e.byKind[a.Raised[i].Object.Kind], a.Raised[i].Object)
+	if a.Origin != view.Initial {
+		for i := range a.Objects {
+			e.routeObject(&w, &a, a.Objects[i])
+		}
+		for i := range a.Raised {
+			w.all(e.byKind[a.Raised[i].Object.Kind], a.Raised[i].Object)
+		}
 	}
 	w.send(&a)
 	if a.Origin == view.Commit {
@@ -46,9 +48,6 @@ func (e *Engine) routeObject(w *wakes, a *view.Applied, c view.Change) {
 		case !echo(a, l, o.Key) || moved(c):
 			w.add(l, o.Key)
 		}
-	}
-	if a.Origin == view.Initial {
-		return // everyone is woken for itself
 	}
 	for _, owner := range o.Owners {
 		for _, l := range e.byKind[owner.Kind] {

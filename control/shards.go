@@ -19,7 +19,7 @@ type shards struct {
 	// stint tells one stay of a shard here from the next; busy counts what is under way.
 	stint [resource.Shards]uint64
 	busy  [resource.Shards]int
-	// changed is closed, and replaced, when something begins to be worked on, and when nothing is under way any more in a shard.
+	// changed is closed, and replaced, when something begins or ceases to be worked on, and when nothing is under way any more in a shard.
 	changed chan struct{}
 	gains   uint64 // how often shards have been gained
 }
@@ -70,14 +70,20 @@ func (s *shards) expect(gained []store.Assignment) []uint64 {
 	return stints
 }
 
-// activate begins the work on those shards whose stint is not over already, and returns them.
-func (s *shards) activate(gained []store.Assignment, stints []uint64) (begun []int) {
+// stay is one stay of a shard here.
+type stay struct {
+	shard int
+	stint uint64
+}
+
+// activate begins the work on those shards whose stint is not over already, and returns their stays.
+func (s *shards) activate(gained []store.Assignment, stints []uint64) (begun []stay) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, a := range gained {
 		if s.stint[a.Shard] == stints[i] {
 			s.active[a.Shard].Store(true)
-			begun = append(begun, a.Shard)
+			begun = append(begun, stay{a.Shard, stints[i]})
 		}
 	}
 	if len(begun) > 0 {
@@ -95,6 +101,19 @@ func (s *shards) deactivate(all []int) {
 		s.stint[i]++
 		s.active[i].Store(false)
 	}
+	s.tell()
+}
+
+// lasting says which shards are still in one of some stays, if any is, and what is closed when that may have changed.
+func (s *shards) lasting(stays []stay) (in [resource.Shards]bool, some bool, changed <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, st := range stays {
+		if s.active[st.shard].Load() && s.stint[st.shard] == st.stint {
+			in[st.shard], some = true, true
+		}
+	}
+	return in, some, s.changed
 }
 
 // idle waits until nothing is under way in some shards.

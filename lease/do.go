@@ -31,10 +31,10 @@ func Do(ctx context.Context, st Leases, name string, o Options, f func(ctx conte
 	defer func() {
 		cancel(nil)
 		<-watched
-		giving, done := context.WithTimeout(context.WithoutCancel(ctx), Interval(h.o.TTL))
+		giving, done := context.WithTimeout(context.WithoutCancel(ctx), Interval(h.keeper.o.TTL))
 		defer done()
 		if err := h.Release(giving); err != nil {
-			h.o.Logger.Warn("the lease could not be given up", "error", err)
+			h.keeper.o.Logger.Warn("the lease could not be given up", "error", err)
 		}
 	}()
 	err = f(working, h.Epoch())
@@ -47,12 +47,12 @@ func Do(ctx context.Context, st Leases, name string, o Options, f func(ctx conte
 // guard ends ctx when the lease is lost or trust has ended.
 func (h *Held) guard(ctx context.Context, end context.CancelCauseFunc) {
 	for {
-		now, changed := h.trust.Trusted()
+		now, changed := h.keeper.trust.Trusted()
 		if !now {
 			end(h.distrust())
 			return
 		}
-		timer := time.NewTimer(time.Until(h.trust.Until()))
+		timer := time.NewTimer(time.Until(h.keeper.trust.Until()))
 		select {
 		case <-changed:
 		case <-timer.C:

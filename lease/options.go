@@ -18,7 +18,7 @@ type Leases interface {
 	Release(ctx context.Context, lease store.Lease) error
 }
 
-// Options configure [Hold] and [Do]. The zero value is ready for use.
+// Options configure [Hold], [Do] and a [Keeper]. The zero value is ready for use.
 type Options struct {
 	// Holder names who holds, to people and to the store, which takes equal ones for the same: it must differ from that of every other holder there is or ever was. The default
 	// is the name of the process and a random text.
@@ -31,15 +31,12 @@ type Options struct {
 	Seed uint64
 }
 
-func (o Options) withDefaults(name string) (Options, error) {
-	if name == "" {
-		return o, fmt.Errorf("hold lease: %w: a name is required", store.ErrInvalid)
-	}
+func (o Options) withDefaults(scope store.Scope) (Options, error) {
 	if o.TTL == 0 {
 		o.TTL = DefaultTTL
 	}
 	if o.TTL < LeastTTL {
-		return o, fmt.Errorf("hold lease %s: %w: TTL is %s; the least is %s", name, store.ErrInvalid, o.TTL, LeastTTL)
+		return o, fmt.Errorf("%w: the time to live of lease %s is %s; the least is %s", store.ErrInvalid, scope, o.TTL, LeastTTL)
 	}
 	if o.Holder == "" {
 		o.Holder = store.ProcessName() + "/" + rand.Text()
