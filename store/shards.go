@@ -33,9 +33,14 @@ type Sharded interface {
 	// Cordon asks a node, by its name, to give up its shards and to take none; or, with drain false, takes that back. It holds for the name, so also for the next run of a process of that
 	// name. ErrNotFound: no node of that name has ever been seen here.
 	Cordon(ctx context.Context, name string, drain bool) error
+	// Pause has the take-up stand still on all nodes for a time from now, by the database's clock, and says who asks; one that stands still already does so until then. A length of 0 ends that, and is no
+	// error when there is nothing to end. It returns what is so then. ErrInvalid: a negative length or one beyond LongestPause, or nobody asks.
+	Pause(ctx context.Context, by string, length time.Duration) (Pause, error)
+	// Paused returns the pause, or the zero Pause. It is for people, and for who does not beat: every Standing has it.
+	Paused(ctx context.Context) (Pause, error)
 	// Members returns every node that is known, members or not, and every assignment. It is for people: nothing is decided on it.
 	Members(ctx context.Context) ([]Node, []Assignment, error)
-	// Moves returns a channel of its own for each call, which is sent to, without waiting, when assignments or cordons have changed, by whichever process; also when that may have
+	// Moves returns a channel of its own for each call, which is sent to, without waiting, when assignments, cordons or the pause have changed, by whichever process; also when that may have
 	// been missed. It is never closed.
 	Moves() <-chan struct{}
 }
@@ -67,7 +72,7 @@ type Beat struct {
 type Standing struct {
 	// Revision is the newest one.
 	Revision resource.Revision
-	// Version rises with every change of assignments and cordons. Shards are all assignments that there are, of any node, by shard, when Version is not what was Known; otherwise nil.
+	// Version rises with every change of assignments and cordons, and of the pause. Shards are all assignments that there are, of any node, by shard, when Version is not what was Known; otherwise nil.
 	Version uint64
 	Shards  []Assignment
 	// Nodes are the members, by NodeID, the asking node among them.
@@ -75,6 +80,8 @@ type Standing struct {
 	// Lapse is how long it takes until the first of the other members lapses that have shards, if it sends no beat; 0 when there is none. Lapsed reports that a node has shards and is no member.
 	Lapse  time.Duration
 	Lapsed bool
+	// Pause is that of the take-up, not older than Version.
+	Pause Pause
 }
 
 // Assignment is a shard that is a node's.
@@ -102,3 +109,6 @@ type Node struct {
 	// Skew is by how much its clock was ahead of the database's at its last beat, the time of the message included.
 	Skew time.Duration
 }
+
+// Left reports whether a node that is no member any more has ended its membership itself. One that died, or was cut off, was a member for its time to live after its last beat.
+func (n Node) Left() bool { return !n.Member && !n.Expires.After(n.Seen) }

@@ -59,6 +59,7 @@ func TestConformance(t *testing.T) {
 		}, nextDatabase},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // each scenario waits for its database to be made and dropped
 			t.Log(c.reason)
 			storetest.Run(t, func(t *testing.T) store.Store {
 				return open(t, func(o *Options) { c.edit(o); o.URL = c.database(t) })

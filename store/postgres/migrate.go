@@ -55,6 +55,7 @@ type migrator struct {
 	files    fs.FS
 	location string
 	super    bool
+	tries    int // of a step whose locks others have
 }
 
 // begin connects, and, when prepare is set, makes the roles and the empty schema: whoever migrates first needs the right to create roles and schemas.
@@ -63,7 +64,7 @@ func begin(ctx context.Context, url string, files fs.FS, prepare bool) (_ *migra
 	if err != nil {
 		return nil, err
 	}
-	m := &migrator{db: stdlib.OpenDB(*config, stdlib.OptionAfterConnect(once())), files: files, location: locate(config)}
+	m := &migrator{db: stdlib.OpenDB(*config, stdlib.OptionAfterConnect(once())), files: files, location: locate(config), tries: tableTries}
 	m.db.SetMaxOpenConns(1)
 	defer func() {
 		if err != nil {
@@ -140,7 +141,7 @@ func migrateTo(ctx context.Context, url string, files fs.FS) (st Status, err err
 		return Status{}, err
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
-	if _, err := m.provider.Up(ctx); err != nil {
+	if err := m.up(ctx); err != nil {
 		if e := serverError(err); e != nil && (e.Code == codeGuard || e.Code == codeNoRight) {
 			err = fmt.Errorf("%w: a superuser guards what this step changes; migrate as a superuser: %w", ErrPrivilege, err)
 		}

@@ -181,11 +181,10 @@ const nextStep = `ALTER TABLE setpoint.object ADD note text DEFAULT 'none'; CREA
 // nextDatabase is one that a program to come has migrated. The conformance suite runs on it.
 func nextDatabase(t testing.TB) string {
 	t.Helper()
-	url := emptyDatabase(t)
-	if _, err := migrateTo(t.Context(), url, withStep(t, nextStep)); err != nil {
-		t.Fatal(err)
-	}
-	return url
+	return pg.Shared(t).DatabaseLike(t, "next", func(url string) error {
+		_, err := migrateTo(t.Context(), url, withStep(t, nextStep))
+		return err
+	})
 }
 
 // TestNewerSchemaThatUnderstandsUs is a rolling upgrade half way: the schema becomes the next program's, and this one goes on working.

@@ -42,16 +42,19 @@ func beat(ctx context.Context, c *pgx.Conn, b store.Beat) (store.Standing, error
 	var n nodes
 	var lapse *time.Duration
 	var lapsed bool
+	var pause pauseRow
 	err := c.QueryRow(ctx, `SELECT revision, version, a_shard, a_node, a_incarnation, a_counter, a_since,
-			n_id, n_name, n_version, n_address, n_trouble, n_draining, n_shards, n_joined, n_seen, n_expires, n_skew, lapse, lapsed
-			FROM setpoint.beat_v1($1, $2, $3, $4, $5, $6, $7, $8)`,
+			n_id, n_name, n_version, n_address, n_trouble, n_draining, n_shards, n_joined, n_seen, n_expires, n_skew, lapse, lapsed,
+			p.by_whom, p.since, p.until, p.remaining
+			FROM setpoint.beat_v1($1, $2, $3, $4, $5, $6, $7, $8) b LEFT JOIN LATERAL setpoint.paused_v1(b.version) p ON true`,
 		string(b.Node), b.Name, b.Version, b.Address, b.Trouble, b.TTL, orNull(b.Clock), int64(b.Known)).
 		Scan(&revision, &version, &a.shards, &a.nodes, &a.incarnations, &a.counters, &a.times,
-			&n.ids, &n.names, &n.versions, &n.addresses, &n.troubles, &n.draining, &n.shards, &n.joined, &n.seen, &n.expires, &n.skews, &lapse, &lapsed)
+			&n.ids, &n.names, &n.versions, &n.addresses, &n.troubles, &n.draining, &n.shards, &n.joined, &n.seen, &n.expires, &n.skews, &lapse, &lapsed,
+			&pause.by, &pause.since, &pause.until, &pause.left)
 	if err != nil {
 		return store.Standing{}, err
 	}
-	st := store.Standing{Revision: resource.Revision(revision), Version: uint64(version), Lapsed: lapsed, Nodes: n.members()}
+	st := store.Standing{Revision: resource.Revision(revision), Version: uint64(version), Lapsed: lapsed, Nodes: n.members(), Pause: pause.pause()}
 	if st.Version != b.Known {
 		st.Shards = a.all()
 	}

@@ -77,7 +77,7 @@ func (s *Store) Give(ctx context.Context, given []store.Assignment) error {
 // Leave ends a membership. What is known of the node stays for a week.
 func (s *Store) Leave(ctx context.Context, node store.NodeID) error {
 	err := s.keeping(ctx, func(ctx context.Context, c *pgx.Conn) error {
-		_, err := c.Exec(ctx, "SELECT setpoint.leave_v1($1)", string(node))
+		_, err := c.Exec(ctx, "SELECT setpoint.leave_v2($1)", string(node))
 		return err
 	})
 	if err != nil {

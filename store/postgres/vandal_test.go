@@ -92,6 +92,7 @@ var vandalisms = []vandalism{
 	{"a node made silent by hand", "UPDATE setpoint.node SET expires = '-infinity'", noRight, "allowed: others may take its shards, under higher epochs", ""},
 	{"no node", "DELETE FROM setpoint.node", noRight, "allowed: others may take the shards, under higher epochs", ""},
 	{"a name cordoned by hand", "INSERT INTO setpoint.cordon (name) VALUES ('x')", noRight, "allowed: it asks, and keeps nobody out", ""},
+	{"a pause by hand", "INSERT INTO setpoint.pause (id, by_whom, since, until) VALUES (1, 'x', now(), now() + interval '1 hour')", noRight, "allowed: it asks, has an end, and every beat brings it", ""},
 	{"a committer's epoch set back", "UPDATE setpoint.committer SET epoch = epoch - 1", noRight, byGuard, ""},
 	{"an older incarnation", "UPDATE setpoint.meta SET incarnation = 0", noRight, byGuard, ""},
 	{"another identity", "UPDATE setpoint.meta SET database = 'x'", noRight, byGuard, ""},

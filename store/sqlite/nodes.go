@@ -15,7 +15,7 @@ import (
 // forgotten is after which time of silence a node is forgotten, when another one joins.
 const forgotten = 7 * 24 * time.Hour
 
-// divisionVersion reads the version of assignments and cordons.
+// divisionVersion reads the version of assignments, cordons and the pause.
 const divisionVersion = "SELECT version FROM division"
 
 // Beat makes a node a member, or renews its membership, by this process's clock. Only the first beat of a node writes; a renewal executes no statement, because what it
@@ -87,7 +87,7 @@ func (w *writer) member(id store.NodeID, now time.Time) bool {
 
 // standing is how things stand, for a node that has just beaten.
 func (w *writer) standing(b store.Beat, now time.Time) store.Standing {
-	st := store.Standing{Revision: w.revision, Version: w.division}
+	st := store.Standing{Revision: w.revision, Version: w.division, Pause: w.pause.at(now)}
 	assigned := w.assignments()
 	if b.Known != w.division {
 		st.Shards = assigned
@@ -175,14 +175,15 @@ func (s *Store) Members(ctx context.Context) (nodes []store.Node, assigned []sto
 	return nodes, assigned, err
 }
 
-// division is what the tables say of nodes and cordons.
+// division is what the tables say of nodes, cordons and the pause.
 type division struct {
+	pause   pause
 	version uint64
 	nodes   map[store.NodeID]*store.Node
 	cordons map[string]bool
 }
 
-// loadDivision reads nodes and cordons. Of a node that has beaten since the store was opened the memory knows better.
+// loadDivision reads nodes, cordons and the pause. Of a node that has beaten since the store was opened the memory knows better.
 func (w *writer) loadDivision() (division, error) {
 	d := division{nodes: map[store.NodeID]*store.Node{}, cordons: map[string]bool{}}
 	version, err := w.c.number(divisionVersion)
@@ -190,6 +191,9 @@ func (w *writer) loadDivision() (division, error) {
 		return d, err
 	}
 	d.version = uint64(version)
+	if d.pause, err = w.loadPause(); err != nil {
+		return d, err
+	}
 	q, err := w.c.prepare("SELECT id, name, version, address, joined, seen FROM node")
 	if err != nil {
 		return d, err
@@ -214,11 +218,11 @@ func (w *writer) loadDivision() (division, error) {
 
 // learn takes over what the tables say.
 func (w *writer) learn(d division) {
-	w.nodes, w.cordons = d.nodes, d.cordons
+	w.nodes, w.cordons, w.pause = d.nodes, d.cordons, d.pause
 	w.divided(d.version)
 }
 
-// divided notes the version of assignments and cordons, and tells who listens when it is another one.
+// divided notes the version of assignments, cordons and the pause, and tells who listens when it is another one.
 func (w *writer) divided(version uint64) {
 	if version == w.division {
 		return

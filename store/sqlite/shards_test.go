@@ -115,6 +115,37 @@ func TestCordonByHand(t *testing.T) {
 	}
 }
 
+// TestPauseByHand: as a cordon; and one whose time has passed is none.
+func TestPauseByHand(t *testing.T) {
+	s := open(t, nil)
+	for _, c := range []struct {
+		reason, sql string
+		on          bool
+	}{
+		{"one for an hour", "INSERT INTO pause (id, by_whom, since, until) VALUES (1, 'x', 1, (unixepoch() + 3600) * 1000000000)", true},
+		{"one that is over", "UPDATE pause SET until = 2", false},
+		{"one that is made longer", "UPDATE pause SET until = (unixepoch() + 3600) * 1000000000", true},
+		{"none", "DELETE FROM pause", false},
+	} {
+		before := beats(t, s, "n1", time.Hour)
+		moved := s.Moves()
+		if err := sql(shell(t, s), c.sql); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-moved:
+		default:
+			t.Errorf("%s: it is not announced", c.reason)
+		}
+		if st := beats(t, s, "n1", time.Hour); st.Pause.On() != c.on || st.Version <= before.Version {
+			t.Errorf("%s: pause %+v at version %d, %d before; want a newer version, and it on: %t", c.reason, st.Pause, st.Version, before.Version, c.on)
+		}
+	}
+}
+
 // TestShardsAreNobodysAfterRestore: a database that was made from a backup has no assignment, and gives no epoch that there has been.
 func TestShardsAreNobodysAfterRestore(t *testing.T) {
 	s := open(t, nil)

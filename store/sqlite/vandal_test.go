@@ -104,6 +104,9 @@ func TestVandalismIsRefused(t *testing.T) {
 		{"a node that joined at another time", "UPDATE node SET joined = 1", "another run is another row"},
 		{"a cordon that changes its name", "UPDATE cordon SET name = 'other'", "INSERT it or DELETE it"},
 		{"a cordon of no name", "INSERT INTO cordon (name, since) VALUES ('', 1)", "CHECK"},
+		{"a pause that nobody asks for", "INSERT INTO pause (id, by_whom, since, until) VALUES (1, '', 1, 2)", "CHECK"},
+		{"a pause that ends before it begins", "INSERT INTO pause (id, by_whom, since, until) VALUES (1, 'x', 2, 1)", "CHECK"},
+		{"a second pause", "INSERT INTO pause (id, by_whom, since, until) VALUES (2, 'x', 1, 2)", "CHECK"},
 		{"no lease row", "DELETE FROM lease", "must not start again"},
 	} {
 		err := sql(c, v.sql)

@@ -26,9 +26,10 @@ type writer struct {
 	seen   int64
 	rules  ruleBook
 	leases map[store.Scope]*tenure
-	// nodes are the runs of processes that divide the work, cordons the names of those that are to have none of it, division the version of assignments and cordons.
+	// nodes are the runs of processes that divide the work, cordons the names of those that are to have none of it, division the version of assignments, cordons and the pause.
 	nodes    map[store.NodeID]*store.Node
 	cordons  map[string]bool
+	pause    pause
 	division uint64
 	heads    *heads
 	// suspect says that a COMMIT failed without an answer from the disk, and nothing has been committed since.

@@ -201,8 +201,8 @@ func nodesLeave(s *suite) {
 		s.Errorf("standing %+v; want n2 alone, with what it had", st)
 	}
 	nodes, _, err := s.sharded().Members(s.ctx)
-	if n, known := member(nodes, "n1"); err != nil || !known || n.Member || n.Shards != 0 {
-		s.Errorf("who left is %+v (known %t), error %v; want it known, and no member", n, known, err)
+	if n, known := member(nodes, "n1"); err != nil || !known || n.Member || n.Shards != 0 || !n.Left() {
+		s.Errorf("who left is %+v (known %t), error %v; want it known, no member, and by its own will", n, known, err)
 	}
 	again := s.take("n2", 7, 8)
 	for i := range had {

@@ -68,7 +68,7 @@ func Run(t *testing.T, open Open, capabilities ...Capability) {
 		c(&able)
 	}
 	groups := [][]scenario{objectScenarios, removalScenarios, atomicScenarios, concurrentScenarios, commandScenarios, signalScenarios, seenScenarios,
-		timerScenarios, historyScenarios, kindHistoryScenarios, feedScenarios, leaseScenarios, nodeScenarios, shardScenarios, ruleScenarios, lifeScenarios, modelScenarios}
+		timerScenarios, historyScenarios, kindHistoryScenarios, feedScenarios, leaseScenarios, nodeScenarios, shardScenarios, pauseScenarios, ruleScenarios, lifeScenarios, modelScenarios}
 	for _, group := range groups {
 		for _, sc := range group {
 			if !sc.within(able) {
