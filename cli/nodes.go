@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,10 +19,11 @@ func (a *app) nodes() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "nodes",
 		Short: "List the nodes: who works, and on how much",
-		Long: `List the processes that work on the server's database, and how many of the 256 shards each has. With --all, also those that have ended, of the last week.
+		Long: `List the processes that work on the server's database, and how many of the 256 shards each has; and for an hour those that have died and were not started again. With --all, also those that were
+stopped, or have died before, of the last week.
 
 STATUS is Ready; Cordoned (setpoint drain); Trouble, when it says itself that its work does not move; Silent, when nothing was heard of it for its time to live and nobody has taken its shards yet;
-Standby, when it waits for the lease of another; or Gone. When the database does not answer, it is what the node that is asked remembers, and standard error says so.`,
+Down, when it has died, or cannot reach the database, and others have its shards; Left, when it was stopped; Standby, when it waits for the lease of another. When the database does not answer, it is what the node that is asked remembers, and standard error says so.`,
 		Example:           "  setpoint nodes\n  setpoint nodes -o jsonpath='{.items[*].name}'",
 		Args:              between(0, 0, "no arguments"),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -42,14 +44,22 @@ Standby, when it waits for the lease of another; or Gone. When the database does
 		},
 	}
 	outputFlag(c, &output)
-	c.Flags().BoolVarP(&all, "all", "a", false, "also nodes that have ended")
+	c.Flags().BoolVarP(&all, "all", "a", false, "also nodes that were stopped, or have died long ago or were started again")
 	return c
+}
+
+// mourning is for how long a node that has died is listed: whoever comes to look why something is slow should see it, and who looks tomorrow should not.
+const mourning = time.Hour
+
+// missed reports whether a node has died lately, and has not come back.
+func missed(n client.Nodes, node client.Node) bool {
+	return !node.Member && !node.Left && !node.Replaced && n.At.Sub(node.Seen) < mourning
 }
 
 func (a *app) showNodes(form format, n client.Nodes, all bool) error {
 	kept := []client.Node{}
 	for _, node := range n.Items {
-		if all || node.Member || node.Shards > 0 || node.Self {
+		if all || node.Member || node.Shards > 0 || node.Self || missed(n, node) {
 			kept = append(kept, node)
 		}
 	}
@@ -72,6 +82,9 @@ func (a *app) showNodes(form format, n client.Nodes, all bool) error {
 		if err := a.say("%d shards are nobody's; see: setpoint doctor", n.Unowned); err != nil {
 			return err
 		}
+	}
+	if err := a.tellTakeup(n); err != nil {
+		return err
 	}
 	return a.memory(n.Answered, n.Problem)
 }
@@ -123,8 +136,10 @@ func nodeStatus(n client.Nodes, node client.Node) string {
 		return "Standby"
 	case !node.Member && node.Shards > 0:
 		return "Silent"
+	case !node.Member && node.Left:
+		return "Left"
 	case !node.Member:
-		return "Gone"
+		return "Down"
 	case node.Draining:
 		return "Cordoned"
 	case node.Trouble != "":

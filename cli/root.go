@@ -58,7 +58,7 @@ the file .setpoint/server that a server started in this folder has written, or e
 	a.add(root, "server", a.dev(), a.serve())
 	a.add(root, "resources", a.get(), a.describe(), a.apply(), a.delete(), a.watch(), a.wait(), a.signal())
 	a.add(root, "insight", a.why(), a.history(), a.availability(), a.signals(), a.actions(), a.kinds())
-	a.add(root, "upkeep", a.doctor(), a.health(), a.nodes(), a.leases(), a.drain(), a.uncordon(), a.migrate(), a.backup(), a.restore(), a.version())
+	a.add(root, "upkeep", a.doctor(), a.health(), a.nodes(), a.leases(), a.drain(), a.uncordon(), a.takeup(), a.migrate(), a.backup(), a.restore(), a.version())
 	for _, c := range p.Hidden {
 		c.Hidden = true
 		root.AddCommand(c)

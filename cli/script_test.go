@@ -127,6 +127,8 @@ func TestScripts(t *testing.T) {
 			}
 			env.Values["server"] = s
 			env.Setenv("SETPOINT_SERVER", s.URL)
+			// Under the race detector a process that ends sleeps for a second, in which races of others might be seen. A script runs dozens of them.
+			env.Setenv("GORACE", "atexit_sleep_ms=10")
 			env.Defer(func() {
 				if err := stop(); err != nil {
 					t.Error(err)

@@ -20,6 +20,9 @@ type Node struct {
 	Member   bool `json:"member"`
 	Self     bool `json:"self,omitempty"`
 	Draining bool `json:"draining,omitempty"`
+	// Left: it was stopped, and has said so; otherwise one that is no member has died, or cannot reach the database. Replaced: a later run of the same process is a member.
+	Left     bool `json:"left,omitempty"`
+	Replaced bool `json:"replaced,omitempty"`
 	Shards   int  `json:"shards"`
 	// Trouble is what keeps it from its work, in its own words.
 	Trouble string `json:"trouble,omitempty"`
@@ -41,6 +44,7 @@ type Nodes struct {
 	Unowned int `json:"unowned"`
 	// Standby is why the answering node has no work, "" when it has.
 	Standby string `json:"standby,omitempty"`
+	TakeUp  TakeUp `json:"takeUp"`
 	// At is when it was so; Problem says why that is not now: the database does not answer.
 	At      time.Time `json:"at,omitzero"`
 	Problem string    `json:"problem,omitempty"`

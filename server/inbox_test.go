@@ -190,7 +190,7 @@ func notesOf(entries []client.HistoryEntry, number string) (n int) {
 // serverProcess runs a server as a process of its own, and waits until it serves.
 func serverProcess(t *testing.T, database string) (*testkit.Process, string) {
 	t.Helper()
-	process := testkit.Start(t, "env", serveVariable+"="+database, os.Args[0])
+	process := testkit.Start(t, "env", serveVariable+"="+database, "GORACE=atexit_sleep_ms=10", os.Args[0]) // under the race detector it would sleep for a second at its end
 	testkit.Wait(t, "the server serves", func() bool {
 		select {
 		case <-process.Ended():
@@ -214,6 +214,7 @@ func signalled(t *testing.T, p *testkit.Process, s syscall.Signal) {
 
 // TestAProposalIsDoneOnceWhenItsServerIsKilled: the process dies after the commit and before the verdict. The next one says that it was done, and does not do it again.
 func TestAProposalIsDoneOnceWhenItsServerIsKilled(t *testing.T) {
+	t.Parallel() // it waits for limits of seconds
 	server := pg.Shared(t)
 	database := server.Database(t)
 	process, url := serverProcess(t, database)

@@ -28,7 +28,9 @@ var _ nodesapi.Source = (*nodes)(nil)
 
 // Roster asks the database, and remembers when that does not answer.
 func (n *nodes) Roster(ctx context.Context) nodesapi.Roster {
-	r := nodesapi.Roster{Self: n.plane.Node(), Info: n.plane.Store().Info(), Standby: n.plane.Standby(), At: time.Now()}
+	r := nodesapi.Roster{Self: n.plane.Node(), Info: n.plane.Store().Info(), Standby: n.plane.Standby(), Waiting: n.plane.TakeUp().Waiting, At: time.Now()}
+	limited, cancel := context.WithTimeout(ctx, inquiry)
+	defer cancel()
 	shared, member := n.shared(), n.plane.Member()
 	if shared == nil || member == nil {
 		r.Self.Member, r.Info.Shared = r.Standby == "", false
@@ -36,26 +38,38 @@ func (n *nodes) Roster(ctx context.Context) nodesapi.Roster {
 			r.Self.Trouble = err.Error()
 		}
 		r.Nodes = []store.Node{r.Self}
+		if s := n.sharded(); s != nil {
+			r.Pause, r.Err = s.Paused(limited)
+		}
 		return r
 	}
-	limited, cancel := context.WithTimeout(ctx, inquiry)
-	defer cancel()
 	if r.Nodes, r.Assigned, r.Err = shared.Members(limited); r.Err == nil {
+		r.Pause, r.Err = shared.Paused(limited)
+	}
+	if r.Err == nil {
 		return r
 	}
 	standing, at := member.Standing()
-	r.Nodes, r.Assigned, r.At = standing.Nodes, standing.Shards, at
+	r.Nodes, r.Assigned, r.Pause, r.At = standing.Nodes, standing.Shards, standing.Pause, at
+	r.Pause.Left -= time.Since(at)
 	if at.IsZero() {
 		r.Nodes = []store.Node{r.Self}
 	}
 	return r
 }
 
+// shared is the store, if several processes work on it.
 func (n *nodes) shared() store.Sharded {
-	if s, ok := n.plane.Store().(store.Sharded); ok && s.Info().Shared {
+	if s := n.sharded(); s != nil && s.Info().Shared {
 		return s
 	}
 	return nil
+}
+
+// sharded is the store, if it knows of shards, and with them of pauses.
+func (n *nodes) sharded() store.Sharded {
+	s, _ := n.plane.Store().(store.Sharded)
+	return s
 }
 
 // Leases are those of authors, and where there is one for everything, that.
@@ -80,9 +94,27 @@ func (n *nodes) Drain(ctx context.Context, name string, drain bool) error {
 	if shared == nil {
 		return fmt.Errorf("%w (%s)", nodesapi.ErrAlone, n.plane.Store().Info().Engine)
 	}
+	return hurried(ctx, func(ctx context.Context) error { return shared.Cordon(ctx, name, drain) })
+}
+
+// Pause has the take-up stand still, or lets it go on.
+func (n *nodes) Pause(ctx context.Context, by string, length time.Duration) (p store.Pause, err error) {
+	s := n.sharded()
+	if s == nil {
+		return p, fmt.Errorf("%w (%s)", nodesapi.ErrNoPause, n.plane.Store().Info().Engine)
+	}
+	err = hurried(ctx, func(ctx context.Context) (err error) {
+		p, err = s.Pause(ctx, by, length)
+		return err
+	})
+	return p, err
+}
+
+// hurried asks the store for something within the time of an inquiry; what takes longer is unavailable.
+func hurried(ctx context.Context, ask func(context.Context) error) error {
 	limited, cancel := context.WithTimeout(ctx, inquiry)
 	defer cancel()
-	err := shared.Cordon(limited, name, drain)
+	err := ask(limited)
 	if err != nil && ctx.Err() == nil && limited.Err() != nil && !errors.Is(err, store.ErrUnavailable) {
 		err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
@@ -110,7 +142,9 @@ func (n *nodes) Facts(ctx context.Context) nodesapi.Facts {
 		f.Queues = append(f.Queues, nodesapi.Queue{Name: "controller " + c.Controller, Ready: c.Queue.Ready, Oldest: c.Queue.Oldest, Stuck: c.Stuck})
 	}
 	for _, a := range n.plane.Adapters() {
-		f.Queues = append(f.Queues, nodesapi.Queue{Name: "adapter " + a.Adapter, Ready: a.Queue.Ready, Oldest: a.Queue.Oldest, Stuck: a.Stuck})
+		f.Queues = append(f.Queues, nodesapi.Queue{
+			Name: "adapter " + a.Adapter, Ready: a.Queue.Ready, Oldest: a.Queue.Oldest, Stuck: a.Stuck, Overlap: (*nodesapi.Overlap)(a.Overlap),
+		})
 	}
 	f.Troubles = n.troubles()
 	return f

@@ -246,6 +246,7 @@ func TestTheDoctorTellsOfCallsThatHang(t *testing.T) {
 
 // TestTheDoctorTellsOfASilentNode: killed, and nobody may take its shards, as the other one is cordoned.
 func TestTheDoctorTellsOfASilentNode(t *testing.T) {
+	t.Parallel() // it waits for limits of seconds
 	database := pg.Shared(t).Database(t)
 	process, _ := serverProcess(t, database)
 	b := serveNamed(t, database, "edge-2")
@@ -280,6 +281,7 @@ func TestTheDoctorTellsOfASilentNode(t *testing.T) {
 
 // TestTheDatabaseIsAway: nodes are asked for in the night in which the database is gone.
 func TestTheDatabaseIsAway(t *testing.T) {
+	t.Parallel() // it waits for limits of seconds
 	s := pg.Shared(t)
 	proxy := pg.NewProxy(t, s.Address())
 	direct := s.Database(t)

@@ -107,7 +107,8 @@ func run(ctx context.Context, o Options, plane *setpoint.Plane, listener net.Lis
 	defer cancel()
 	defer watcher.watch(ctx, plane, listener.Addr())()
 	doors := Handler(plane, o)
-	web := &http.Server{Handler: doors, ReadHeaderTimeout: 10 * time.Second}
+	leave := newFarewell(doors)
+	web := &http.Server{Handler: leave, ConnState: leave.note, ReadHeaderTimeout: 10 * time.Second}
 	web.RegisterOnShutdown(doors.Drain)
 	working, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWorking()
@@ -135,6 +136,7 @@ func run(ctx context.Context, o Options, plane *setpoint.Plane, listener net.Lis
 	<-ctx.Done()
 	grace, release := context.WithTimeout(context.WithoutCancel(ctx), max(o.Grace, time.Second))
 	defer release()
+	leave.wait(grace)
 	stopped := web.Shutdown(grace)
 	stopWorking()
 	return errors.Join(stopped, <-ends, <-ends, <-ends, <-ends, <-ends, <-ends)

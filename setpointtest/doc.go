@@ -29,8 +29,10 @@
 //
 // [Survivors] tests these tests: it makes every slip of the pen in the decider and in its table, and lists those that no judgement, and nothing that Check says, is against.
 // It judges as many mutants at a time as there are processors, and with Fuzzing.Sample only some. Where the cases that it finds do not tell two slips apart, Fuzzing.Stories are those that do:
-// something is away for an hour at each step, somebody changes their mind at each. Where a mutant seems to end otherwise, the case is told again, to several objects at once, and to the original beside it,
-// so that chance is not taken for a difference, nor a difference for chance.
+// something is away for an hour at each step, somebody changes their mind at each. Where a mutant seems to end otherwise, the case is told again, alone and for several seeds, to the mutant and to the
+// original: only what the original never does is a difference.
+//
+// In the cases of [Fuzz] and [Survivors] each commit and each call has a moment of virtual time to itself: the same Seed gives the same courses, whatever the machine does besides.
 //
 // A kind that lives by its parts is fuzzed with their real drivers: Fuzzing.Beside makes the parts, Fuzzing.Found what there is outside, and Check finds both in the [End].
 //

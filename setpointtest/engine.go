@@ -2,7 +2,6 @@ package setpointtest
 
 import (
 	"context"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 
@@ -60,7 +59,7 @@ type ground struct {
 func (e Engine) ground(t *testing.T) ground {
 	t.Helper()
 	if e.Create == nil {
-		return ground{path: filepath.Join(t.TempDir(), "setpoint.db")}
+		return ground{path: blank(t)}
 	}
 	open := e.Create(t)
 	return ground{out: newOutside(), open: open}

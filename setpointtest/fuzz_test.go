@@ -17,6 +17,8 @@ type pumpSpec struct {
 
 type pumpStatus struct {
 	Moves int `json:"moves,omitempty"`
+	// Shine is of a seal: it is left to chance.
+	Shine bool `json:"shine,omitempty"`
 }
 
 type part struct {

@@ -2,7 +2,6 @@ package setpointtest
 
 import (
 	"context"
-	"hash/fnv"
 	"slices"
 	"time"
 
@@ -33,7 +32,7 @@ func (i *injector) Do(ctx context.Context, call command.Call) command.Result {
 		return i.Adapter.Do(ctx, call)
 	}
 	m := i.begin(s, call)
-	timer := time.NewTimer(i.latency(&m))
+	timer := time.NewTimer(i.latency(s, &m))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -89,15 +88,9 @@ func undoes(a *resource.Action, key string) bool {
 	return slices.ContainsFunc(a.Steps, func(s resource.ActionStep) bool { return s.Key == key && s.Phase == resource.StepUndoing })
 }
 
-// latency is between 10 and 500 ms.
-func (i *injector) latency(m *Made) time.Duration {
-	h := fnv.New32a()
-	for _, part := range []string{string(m.Adapter), m.Key, string(rune(m.nth))} {
-		if _, err := h.Write([]byte(part)); err != nil {
-			panic(err) // a hash never fails
-		}
-	}
-	return 10*time.Millisecond + time.Duration(h.Sum32()%490_000)*time.Microsecond
+// latency is between 10 and 500 ms, the same for the same call in every telling of a case, but for what the case is later.
+func (i *injector) latency(s *subject, m *Made) time.Duration {
+	return 10*time.Millisecond + within(string(m.Adapter)+m.Key+string(rune(m.nth)), 490*time.Millisecond) + s.later
 }
 
 // call makes the call end as the case says.

@@ -2,7 +2,6 @@ package setpointtest
 
 import (
 	"context"
-	"time"
 
 	"github.com/setpointhq/setpoint/resource"
 	"github.com/setpointhq/setpoint/store"
@@ -54,17 +53,3 @@ func (w *witness) passed(rev resource.Revision) {
 	close(w.moved)
 	w.moved = make(chan struct{})
 }
-
-// apart lets a moment pass between two commits of the driver of an object, in which what the first has begun is sent: which of the two comes first when both can is not to
-// be left to chance.
-func (w *witness) apart(s *subject) {
-	w.mu.Lock()
-	last := s.entries[len(s.entries)-1].at
-	w.mu.Unlock()
-	if d := time.Until(last.Add(moment)); d > 0 {
-		time.Sleep(d)
-	}
-}
-
-// moment is less than any call takes.
-const moment = time.Millisecond

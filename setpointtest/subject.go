@@ -29,8 +29,10 @@ type subject struct {
 	parts   map[resource.Key]*resource.Object // what is beside it, in its last form
 	// raisesMade is how many of them are in commits that were made.
 	raisesMade int
-	crashed    map[int]bool // by order
-	wild       bool         // it was written more often than a case can be worth
+	crashed    map[int]bool   // by order
+	commits    map[string]int // how many there were, by what they were of; see apart
+	later      time.Duration  // than the first case of the world
+	wild       bool           // it was written more often than a case can be worth
 }
 
 // sighting is one commit that was about a subject.

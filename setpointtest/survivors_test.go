@@ -3,6 +3,7 @@ package setpointtest_test
 import (
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -227,9 +228,8 @@ var properties = map[string]property{
 	"bounded": bounded,
 }
 
-// survey makes a survey with all properties but one.
-func survey(t *testing.T, without string, cases int) *setpointtest.Survey {
-	t.Helper()
+// surveyed are pumps with all properties but one.
+func surveyed(without string, cases int) fuzzing {
 	var some []property
 	for _, name := range slices.Sorted(maps.Keys(properties)) {
 		if name != without {
@@ -238,11 +238,11 @@ func survey(t *testing.T, without string, cases int) *setpointtest.Survey {
 	}
 	f := pumps()
 	f.Check, f.Cases = all(some...), cases
-	return setpointtest.Survivors(t, f)
+	return f
 }
 
 func TestNoMutantSurvivesAllProperties(t *testing.T) {
-	s := survey(t, "", size(240, 600))
+	s := setpointtest.Survivors(t, surveyed("", size(240, 600)))
 	t.Log(s)
 	s.Require(t)
 	if refused, killed, equivalent := len(s.Of(setpointtest.Refused)), len(s.Of(setpointtest.Killed)), len(s.Of(setpointtest.Equivalent)); refused < 40 || killed < size(40, 50) || equivalent < 5 {
@@ -256,9 +256,14 @@ func TestNoMutantSurvivesAllProperties(t *testing.T) {
 	}
 }
 
+// TestAMutantSurvivesWhereAPropertyIsMissing: that one, and no other, though a case that is told again to the same pumps need not end alike: how a seal shines is left to chance.
 func TestAMutantSurvivesWhereAPropertyIsMissing(t *testing.T) {
+	f := surveyed("counted", 240)
+	mend := f.Decider.Actions["Mend"]
+	mend.Finish = func(r *pumpRun) { r.Object.Status.Shine = rand.IntN(2) == 0 }
+	f.Decider.Actions["Mend"] = mend
 	var names []string
-	for _, m := range survey(t, "counted", 240).Of(setpointtest.Survived) {
+	for _, m := range setpointtest.Survivors(t, f).Of(setpointtest.Survived) {
 		names = append(names, m.Mutant)
 	}
 	if want := []string{"action Move: Finish dropped"}; !slices.Equal(names, want) {

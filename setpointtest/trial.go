@@ -169,6 +169,7 @@ func (w *witness) begin(world *World, cases []Case) {
 		if _, err := world.store.Commit(context.Background(), tx); err != nil {
 			world.T.Fatalf("put the objects of %d cases there: %v", len(chunk), err)
 		}
+		world.Settle() // what the first turns see does not depend on how fast they are
 		for _, f := range crash {
 			f()
 		}
@@ -195,6 +196,7 @@ func (w *witness) put(world *World, c Case, tx *store.Transaction) (crashes []fu
 	s := &subject{
 		Case: c, key: object.Key, uid: object.UID, made: map[command.Slot]int{}, away: map[command.Slot]time.Time{}, tokens: map[command.Token]bool{},
 		signals: map[store.SignalID]*seenSignal{}, guards: map[decide.GuardName]bool{}, crashed: map[int]bool{}, parts: map[resource.Key]*resource.Object{},
+		commits: map[string]int{}, later: time.Duration(n) * later,
 	}
 	w.subjects[s.key], w.byName[object.Name] = s, s
 	at := len(tx.Objects)

@@ -53,9 +53,9 @@ type witnessed struct {
 // Commit makes a commit with what the cases order, and notes it.
 func (w witnessed) Commit(ctx context.Context, tx store.Transaction) (store.Receipt, error) {
 	own := len(tx.Raise)
+	w.apart(&tx)
 	s, at := w.subject(&tx)
 	if s != nil {
-		w.apart(s)
 		if !w.twist(s, &tx, at) {
 			return store.Receipt{}, &store.CommitError{Err: store.ErrClosed}
 		}

@@ -257,6 +257,17 @@ func versions(f *Facts) []Finding {
 	})
 }
 
+func takeUpPaused(f *Facts) []Finding {
+	if !f.Pause.On() {
+		return nil
+	}
+	return found(Finding{
+		Severity: Info, Code: "TakeUpPaused", Object: "take-up", Since: f.Pause.Since.UTC(),
+		What: fmt.Sprintf("paused by %s for %s, and for another %s; on node %s %d objects wait", f.Pause.By, span(f.Now.Sub(f.Pause.Since)), span(f.Pause.Until.Sub(f.Now)), f.Self.Name, f.Waiting),
+		Why:  "what changes is worked on; what nodes have gained otherwise, from others or by a start, is not looked at, and its timers and limits do not come due", Remedy: "setpoint takeup resume, when what suffered from it can bear it again; it ends by itself",
+	})
+}
+
 func cordons(f *Facts) (findings []Finding) {
 	if f.Database == nil {
 		return nil

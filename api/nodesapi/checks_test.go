@@ -128,6 +128,12 @@ func TestDoctor(t *testing.T) {
 		{"a queue that lags", "half a minute late is worth a look", healthy(func(f *nodesapi.Facts) { f.Queues[0].Oldest = 31 * time.Second }),
 			[]string{"warning QueueLags controller note"}, "3 items are due, the oldest for 31s"},
 		{"a queue that stands", "minutes are worth a night", healthy(func(f *nodesapi.Facts) { f.Queues[0].Oldest = 6 * time.Minute }), []string{"critical QueueLags controller note"}, ""},
+		{"a unit in two shards", "its commands are in no order, and only its author can mend that", healthy(func(f *nodesapi.Facts) {
+			key := func(name resource.Name) resource.Key {
+				return resource.Key{Kind: "Job.test", Namespace: "x", Name: name}
+			}
+			f.Queues[0] = nodesapi.Queue{Name: "adapter print", Overlap: &nodesapi.Overlap{Unit: "the printer", Here: key("a"), There: key("b"), At: ago(time.Minute), Count: 3}}
+		}), []string{"warning UnitsOverlap adapter print"}, `unit of order "the printer" is of objects in several shards, Job.test/x/a and Job.test/x/b for example; seen 3 times on node a`},
 		{"stuck", "a call that does not return", healthy(func(f *nodesapi.Facts) { f.Queues[0].Stuck = 1 }), []string{"warning CallsStuck controller note"}, "1 calls on node a"},
 		{"not working", "the node says so itself", healthy(func(f *nodesapi.Facts) { f.Problems = []string{"commits have been failing for 12s: x"} }),
 			[]string{"critical NotWorking node a"}, "commits have been failing for 12s"},

@@ -112,6 +112,22 @@ func lagging(f *Facts) (findings []Finding) {
 	return findings
 }
 
+func overlapping(f *Facts) (findings []Finding) {
+	for _, q := range f.Queues {
+		o := q.Overlap
+		if o == nil {
+			continue
+		}
+		findings = append(findings, Finding{
+			Severity: Warning, Code: "UnitsOverlap", Object: q.Name, Since: o.At.UTC(),
+			What:   fmt.Sprintf("unit of order %q is of objects in several shards, %s and %s for example; seen %d times on node %s", o.Unit, o.Here, o.There, o.Count, f.Self.Name),
+			Why:    "each node sends its own commands of the unit in order, and nobody orders those of two nodes: calls may overlap, and the later wish may come first",
+			Remedy: "give the unit to one object, or to names of one family, which are in one shard; if the subsystem bears it, its adapter says so (command.Overlapping)",
+		})
+	}
+	return findings
+}
+
 func schema(f *Facts) []Finding {
 	d := f.Database
 	switch {

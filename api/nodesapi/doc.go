@@ -7,6 +7,8 @@
 //
 //	GET  /setpoint/v1/nodes                 every node that is known: {"answered": …, "items": [{name, id, version, address, member, shards, …}]}
 //	POST /setpoint/v1/nodes/<name>/drain    {"drain": true}: the nodes of this name give up their shards and take none, until {"drain": false}
+//	GET  /setpoint/v1/takeup                how far the answering node is with what it has gained, and whether that is paused
+//	POST /setpoint/v1/takeup                {"pause": true, "for": "30m", "by": "who asks"}: all nodes stand still with that, until then or until {"pause": false}
 //	GET  /setpoint/v1/leases                who has which shard, under which epoch, and the leases that authors have made
 //	GET  /setpoint/v1/doctor                findings, worst first: {"well": …, "findings": [{severity, code, object, what, why, remedy}]}
 //
@@ -23,5 +25,5 @@
 //
 // # What is not promised
 //
-// Nothing is decided on these answers: they are for people, may be of the moment before, and two nodes may answer differently. Who may ask, and who may drain, is decided around the handler by whatever guards the mux.
+// Nothing is decided on these answers: they are for people, may be of the moment before, and two nodes may answer differently. Who may ask, and who may drain or pause, is decided around the handler by whatever guards the mux.
 package nodesapi

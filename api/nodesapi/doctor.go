@@ -52,7 +52,7 @@ type check func(*Facts) []Finding
 
 // checks in the order in which findings of one severity are told: what stops everything first.
 var checks = []check{
-	databaseAway, blocked, working, nobodyFit, unowned, silent, inTrouble, clocks, feedBehind, stuck, lagging, restarting, moving, versions, schema, cordons, troubled,
+	databaseAway, blocked, working, nobodyFit, unowned, silent, inTrouble, clocks, feedBehind, stuck, lagging, overlapping, restarting, moving, versions, schema, cordons, takeUpPaused, troubled,
 }
 
 // Diagnose goes through all checks.

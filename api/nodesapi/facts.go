@@ -26,6 +26,8 @@ type Source interface {
 	Leases(ctx context.Context) ([]Lease, error)
 	// Drain asks the nodes of a name to give up their shards, or takes that back: store.ErrNotFound when none of that name is known, ErrAlone where nodes are not told apart.
 	Drain(ctx context.Context, name string, drain bool) error
+	// Pause has the take-up of what was gained stand still on all nodes for a time, or ends that with 0: ErrNoPause where the store knows of no pauses, store.ErrInvalid for a time that is too long.
+	Pause(ctx context.Context, by string, length time.Duration) (store.Pause, error)
 	// Facts gathers what the doctor looks at. What cannot be had is left out, with the error in its place.
 	Facts(ctx context.Context) Facts
 }
@@ -40,6 +42,9 @@ type Roster struct {
 	Assigned []store.Assignment
 	// Standby is why Self has no work, "" when it has.
 	Standby string
+	// Pause is that of the take-up. Waiting counts the objects that Self has not taken up yet.
+	Pause   store.Pause
+	Waiting int
 	// At is when this was so, Err why it is not of now.
 	At  time.Time
 	Err error
@@ -76,6 +81,16 @@ type Queue struct {
 	Oldest time.Duration
 	// Stuck counts calls that ignore their deadline.
 	Stuck int
+	// Overlap is nil unless commands of one unit of order belong to objects in several shards.
+	Overlap *Overlap
+}
+
+// Overlap is two objects of different shards that have had commands in one unit of order at the same time, when that was last seen, and how often something like it was.
+type Overlap struct {
+	Unit        string
+	Here, There resource.Key
+	At          time.Time
+	Count       uint64
 }
 
 // Database is what a database says of itself.

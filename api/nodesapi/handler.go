@@ -5,6 +5,7 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,11 +21,11 @@ const (
 )
 
 // Paths are all patterns under which a mux has to lead to [Handler].
-var Paths = []string{NodesPath, NodesPath + "/", LeasesPath, DoctorPath}
+var Paths = []string{NodesPath, NodesPath + "/", LeasesPath, DoctorPath, TakeUpPath}
 
 // Serves reports whether a request's path is one of [Handler]'s. These are answered also while the server loads what exists.
 func Serves(path string) bool {
-	return path == NodesPath || strings.HasPrefix(path, NodesPath+"/") || path == LeasesPath || path == DoctorPath
+	return path == NodesPath || strings.HasPrefix(path, NodesPath+"/") || path == LeasesPath || path == DoctorPath || path == TakeUpPath
 }
 
 // maxBody bounds a request.
@@ -46,6 +47,10 @@ func Handler(source Source) http.Handler {
 			h.read(w, r, h.leases)
 		case path == DoctorPath:
 			h.read(w, r, h.doctor)
+		case path == TakeUpPath && r.Method == http.MethodPost:
+			h.pause(w, r)
+		case path == TakeUpPath:
+			h.read(w, r, h.takeUp, http.MethodPost)
 		case below && strings.HasSuffix(name, drainSuffix) && name != drainSuffix:
 			h.drain(w, r, strings.TrimSuffix(name, drainSuffix))
 		default:
@@ -56,10 +61,12 @@ func Handler(source Source) http.Handler {
 
 type handler struct{ source Source }
 
-func (h *handler) read(w http.ResponseWriter, r *http.Request, look func(*http.Request) any) {
+// read answers who reads. Others are told what else there is, besides reading.
+func (h *handler) read(w http.ResponseWriter, r *http.Request, look func(*http.Request) any, others ...string) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		answer.Refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "%s can only be read", r.URL.Path).Send(w)
+		allowed := strings.Join(append([]string{http.MethodGet, http.MethodHead}, others...), ", ")
+		w.Header().Set("Allow", allowed)
+		answer.Refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "%s of %s: want one of %s", r.Method, r.URL.Path, allowed).Send(w)
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -70,12 +77,12 @@ func (h *handler) nodes(r *http.Request) any {
 	roster := h.source.Roster(r.Context())
 	out := Nodes{
 		Answered: roster.Self.Name, Engine: roster.Info.Engine, Shared: roster.Info.Shared, Unowned: len(roster.unowned()), Standby: roster.Standby,
-		At: roster.At.UTC(), Problem: words(roster.Err), Items: []Node{},
+		TakeUp: roster.takeUp(), At: roster.At.UTC(), Problem: words(roster.Err), Items: []Node{},
 	}
 	for _, n := range roster.Nodes {
 		shown := Node{
 			Name: n.Name, ID: n.ID, Version: n.Version, Address: n.Address, Member: n.Member, Self: n.ID == roster.Self.ID, Draining: n.Draining, Shards: n.Shards,
-			Trouble: n.Trouble, Joined: n.Joined, Seen: n.Seen, Expires: n.Expires,
+			Left: n.Left(), Replaced: roster.replaced(n), Trouble: n.Trouble, Joined: n.Joined, Seen: n.Seen, Expires: n.Expires,
 		}
 		if n.Skew != 0 {
 			shown.Skew = n.Skew.Round(time.Millisecond).String()
@@ -83,6 +90,13 @@ func (h *handler) nodes(r *http.Request) any {
 		out.Items = append(out.Items, shown)
 	}
 	return out
+}
+
+// replaced reports whether a later run of the same process is a member.
+func (f *Roster) replaced(n store.Node) bool {
+	return !n.Member && slices.ContainsFunc(f.Nodes, func(o store.Node) bool {
+		return o.Member && process(o.Name) == process(n.Name) && o.Joined.After(n.Joined)
+	})
 }
 
 func (h *handler) leases(r *http.Request) any {

@@ -23,12 +23,21 @@ type source struct {
 	others   []nodesapi.Lease
 	othersOf error
 	drained  []string // "name=true", in order
+	paused   []string // "by=length", in order
 	refuse   error
 }
 
 func (s *source) Roster(context.Context) nodesapi.Roster           { return s.facts.Roster }
 func (s *source) Leases(context.Context) ([]nodesapi.Lease, error) { return s.others, s.othersOf }
 func (s *source) Facts(context.Context) nodesapi.Facts             { return s.facts }
+func (s *source) Pause(_ context.Context, by string, length time.Duration) (store.Pause, error) {
+	s.paused = append(s.paused, fmt.Sprintf("%s=%s", by, length))
+	if s.refuse != nil || length == 0 {
+		return store.Pause{}, s.refuse
+	}
+	return store.Pause{By: by, Since: now, Until: now.Add(length), Left: length}, nil
+}
+
 func (s *source) Drain(_ context.Context, name string, drain bool) error {
 	s.drained = append(s.drained, fmt.Sprintf("%s=%t", name, drain))
 	return s.refuse
@@ -49,6 +58,35 @@ func serve(t *testing.T, s *source) (*client.Client, string) {
 	}
 	t.Cleanup(c.Close)
 	return c, server.URL
+}
+
+// TestHowANodeHasEnded: who looks wants to see what died and is missing, and not what was stopped, or is back.
+func TestHowANodeHasEnded(t *testing.T) {
+	named := func(name, id string, n store.Node) store.Node { n.Name, n.ID = name, store.NodeID(id); return n }
+	left := func(n *store.Node) { n.Member, n.Seen, n.Expires = false, ago(time.Minute), ago(time.Minute) }
+	for _, c := range []struct {
+		reason         string
+		node           store.Node
+		left, replaced bool
+	}{
+		{"a member", node("b", 128), false, false},
+		{"one that has stopped was heard of when it left", node("b", 0, left), true, false},
+		{"one that died was a member for some time after it was heard of last", node("b", 0, dead), false, false},
+		{"one that died, and was started again under its name", named("a", "a#0", node("b", 0, dead)), false, true},
+		{"one that died, and was started again on its machine", named("h/17", "h#0", node("b", 0, dead)), false, true},
+		{"an earlier run that was stopped", named("a", "a#0", node("b", 0, left)), true, true},
+	} {
+		c.node.Joined = ago(48 * time.Hour)
+		s := &source{facts: *healthy(with(node("a", 128), node("h/20", 0), c.node))}
+		api, _ := serve(t, s)
+		n, err := api.Nodes(t.Context())
+		if err != nil || len(n.Items) != 3 {
+			t.Fatalf("%s: %+v, %v", c.reason, n, err)
+		}
+		if got := n.Items[2]; got.Left != c.left || got.Replaced != c.replaced {
+			t.Errorf("%s: left %t, replaced %t", c.reason, got.Left, got.Replaced)
+		}
+	}
 }
 
 // TestClientReadsIt: what the handler writes is what the client understands.

@@ -17,6 +17,9 @@ type Node struct {
 	Member   bool `json:"member"`
 	Self     bool `json:"self,omitempty"`
 	Draining bool `json:"draining,omitempty"`
+	// Left: it was stopped, and has said so; otherwise one that is no member has died, or cannot reach the database. Replaced: a later run of the same process is a member.
+	Left     bool `json:"left,omitempty"`
+	Replaced bool `json:"replaced,omitempty"`
 	// Shards is how many are its own.
 	Shards int `json:"shards"`
 	// Trouble is what keeps it from its work, in its own words.
@@ -39,6 +42,7 @@ type Nodes struct {
 	Unowned int `json:"unowned"`
 	// Standby is why the answering node has no work, "" when it has.
 	Standby string `json:"standby,omitempty"`
+	TakeUp  TakeUp `json:"takeUp"`
 	// At is when the list was made; Problem says why it is not of now: the database could not be asked.
 	At      time.Time `json:"at,omitzero"`
 	Problem string    `json:"problem,omitempty"`

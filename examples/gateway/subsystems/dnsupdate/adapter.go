@@ -70,6 +70,8 @@ var (
 	_ command.Adapter  = (*Adapter)(nil)
 	_ command.LookUp   = (*Adapter)(nil)
 	_ command.Observer = (*Adapter)(nil)
+
+	_ command.Overlapping = (*Adapter)(nil)
 )
 
 // New makes an adapter. It does nothing until it is called.
@@ -92,6 +94,9 @@ func New(o Options) *Adapter {
 	}
 	return &Adapter{options: o}
 }
+
+// Overlaps says that calls of one slot may be made at the same time, by several nodes: they only delay each other.
+func (a *Adapter) Overlaps() bool { return true }
 
 // wish is a checked request.
 type wish struct {
@@ -149,17 +154,15 @@ func (a *Adapter) Do(ctx context.Context, call command.Call) command.Result {
 		if err != nil {
 			return refuse(command.Retry, fmt.Errorf("read before writing: %w", err)) // nothing but questions was sent
 		}
-		current := standing.fence
-		scope := a.options.Scope(call)
-		if current.scope == scope && call.Epoch.Compare(current.epoch) < 0 {
-			return refuse(command.Stale, fmt.Errorf("epoch %s is over: %s was seen in slot %s", call.Epoch, current.epoch, slot(w.name)))
+		mine := fenceOf(call, a.options.Scope(call))
+		if why := standing.refuses(mine); why != "" {
+			return refuse(command.Stale, errors.New(why))
 		}
 		right := slices.Equal(standing.addresses, w.addresses)
-		if right && current.token == call.Token {
+		if right && standing.knows(call.Token) {
 			return done(w)
 		}
-		next := fence{counter: current.counter + 1, token: call.Token, epoch: call.Epoch, scope: scope}
-		result, settled := a.swap(ctx, conversation, w, standing, next, !right)
+		result, settled := a.swap(ctx, conversation, w, standing, mine, !right)
 		if settled {
 			return result
 		}
@@ -168,8 +171,8 @@ func (a *Adapter) Do(ctx context.Context, call command.Call) command.Result {
 }
 
 // swap sends one update. settled is false when the slot was not as it had been read, so that nothing was done.
-func (a *Adapter) swap(ctx context.Context, c *conversation, w wish, s standing, next fence, addresses bool) (r command.Result, settled bool) {
-	reply, err := c.exchange(ctx, a.message(w, s, next, addresses))
+func (a *Adapter) swap(ctx context.Context, c *conversation, w wish, s standing, mine fence, addresses bool) (r command.Result, settled bool) {
+	reply, err := c.exchange(ctx, a.message(w, s, mine, addresses))
 	if err != nil {
 		return command.Result{Outcome: command.OutcomeUnknown, Class: command.Ambiguous, Message: "update: " + err.Error()}, true
 	}
@@ -191,19 +194,21 @@ func (a *Adapter) swap(ctx context.Context, c *conversation, w wish, s standing,
 	return refuse(command.Terminal, err), true // not its zone, not our key, not its protocol
 }
 
-// message is the update: if the slot is as it was read, replace it, and the addresses if they differ.
-func (a *Adapter) message(w wish, s standing, next fence, addresses bool) *dns.Msg {
+// message is the update: if the slot is as it was read, replace it and the name's fence, and the addresses if they differ.
+func (a *Adapter) message(w wish, s standing, mine fence, addresses bool) *dns.Msg {
 	m := new(dns.Msg).SetUpdate(a.options.Zone)
-	name := a.slotName(w.name)
-	header := dns.RR_Header{Name: name, Rrtype: dns.TypeTXT, Class: dns.ClassINET}
+	slot, fence := text(a.slotName(w.name)), text(a.fenceName(w.name))
 	if len(s.slot) == 0 {
-		m.RRsetNotUsed([]dns.RR{&dns.TXT{Hdr: header}})
+		m.RRsetNotUsed([]dns.RR{slot})
 	} else {
 		m.Used(s.slot)
 	}
-	m.RemoveRRset([]dns.RR{&dns.TXT{Hdr: header}})
-	header.Ttl = 0
-	m.Insert([]dns.RR{&dns.TXT{Hdr: header, Txt: []string{next.String()}}})
+	gone := len(w.addresses) == 0
+	m.RemoveRRset([]dns.RR{slot, fence})
+	m.Insert([]dns.RR{text(slot.Hdr.Name, s.after(mine, gone).String())})
+	if !gone {
+		m.Insert([]dns.RR{text(fence.Hdr.Name, mine.String())})
+	}
 	if !addresses {
 		return m
 	}
@@ -214,6 +219,11 @@ func (a *Adapter) message(w wish, s standing, next fence, addresses bool) *dns.M
 		m.Insert([]dns.RR{recordOf(w.name, w.ttl, address)})
 	}
 	return m
+}
+
+// text is a text record, which no resolver may keep.
+func text(name string, content ...string) *dns.TXT {
+	return &dns.TXT{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeTXT, Class: dns.ClassINET}, Txt: content}
 }
 
 func recordOf(name string, ttl uint32, address netip.Addr) dns.RR {
@@ -242,7 +252,7 @@ func refuse(class command.Class, err error) command.Result {
 	return command.Result{Outcome: command.OutcomeRefused, Class: class, Message: err.Error()}
 }
 
-// LookUp reads. The wish is known to be done when the slot holds its token and the name its addresses; otherwise sending it
+// LookUp reads. The wish is known to be done when the fence or the slot holds its token and the name its addresses; otherwise sending it
 // is as safe as the first time, whatever became of earlier attempts.
 func (a *Adapter) LookUp(ctx context.Context, call command.Call) (r command.Result, known bool, err error) {
 	w, err := a.wish(call)
@@ -258,7 +268,7 @@ func (a *Adapter) LookUp(ctx context.Context, call command.Call) (r command.Resu
 	if err != nil {
 		return r, false, err
 	}
-	if standing.fence.token != call.Token || !slices.Equal(standing.addresses, w.addresses) {
+	if !standing.knows(call.Token) || !slices.Equal(standing.addresses, w.addresses) {
 		return r, false, nil
 	}
 	return done(w), true, nil

@@ -91,7 +91,7 @@ func TestDelayedUpdatesDoNothing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return a.message(w, standing, fence{counter: standing.fence.counter + 1, token: c.Token, epoch: c.Epoch}, true)
+			return a.message(w, standing, fenceOf(c, ""), true)
 		}
 		arrive := func(m *dns.Msg, reason string) {
 			t.Helper()
@@ -133,6 +133,49 @@ func TestFormerOwnersAreFenced(t *testing.T) {
 			t.Errorf("the zone has %v", got)
 		}
 	})
+}
+
+// TestANameThatHasChangedHands: a host passes from an object of one shard to that of another, whose epochs say nothing of each other; and the names of one slot are of any shards. What the former owner begins
+// late is refused, whatever has happened in the slot meanwhile; and the owner is refused nothing that he may not ask for again under a higher intent.
+func TestANameThatHasChangedHands(t *testing.T) {
+	neighbour := "n0." + zoneName
+	for i := 1; Unit(neighbour) != Unit(shop); i++ {
+		neighbour = fmt.Sprintf("n%d.%s", i, zoneName)
+	}
+	in := func(shard string, c command.Call) command.Call { c.Scope = "shard/" + shard; return c }
+	for _, c := range []struct {
+		reason string
+		before []command.Call
+		late   command.Call
+		class  command.Class // "" for done
+		want   []string
+	}{
+		{"the new owner is of another shard, whose epoch is lower",
+			[]command.Call{in("1", call(shop, 9, 1, "127.77.0.1")), in("2", call(shop, 3, 5, "127.77.0.2"))}, in("1", call(shop, 9, 2, "127.77.0.1")), command.Stale, []string{"127.77.0.2"}},
+		{"the former owner's withdrawal comes after the new owner's wish",
+			[]command.Call{in("1", call(shop, 9, 1, "127.77.0.1")), in("2", call(shop, 3, 5, "127.77.0.2"))}, in("1", call(shop, 9, 4)), command.Stale, []string{"127.77.0.2"}},
+		{"a neighbour in the slot, of another shard, does not make the slot forget the epoch",
+			[]command.Call{in("1", call(shop, 9, 5, "127.77.0.2")), in("2", call(neighbour, 3, 7, "127.77.0.8"))}, in("1", call(shop, 8, 6, "127.77.0.1")), command.Stale, []string{"127.77.0.2"}},
+		{"nor does that neighbour's intent keep a wish out",
+			[]command.Call{in("1", call(shop, 9, 5, "127.77.0.1")), in("2", call(neighbour, 3, 7, "127.77.0.8"))}, in("1", call(shop, 9, 6, "127.77.0.2")), "", []string{"127.77.0.2"}},
+		{"the name was withdrawn, and what came before must not come back",
+			[]command.Call{in("1", call(shop, 9, 1, "127.77.0.1")), in("2", call(shop, 3, 5))}, in("1", call(shop, 9, 2, "127.77.0.1")), command.Stale, nil},
+		{"a neighbour that was withdrawn keeps out what was wished before, and not what is wished again",
+			[]command.Call{in("2", call(neighbour, 3, 7))}, in("1", call(shop, 9, 6, "127.77.0.2")), command.Stale, nil},
+		{"that is to say", []command.Call{in("2", call(neighbour, 3, 7))}, in("1", call(shop, 9, 8, "127.77.0.2")), "", []string{"127.77.0.2"}},
+	} {
+		s := startOurs(t, nil)
+		a := s.adapter(nil)
+		for _, b := range c.before {
+			do(t, a, b)
+		}
+		if r := a.Do(t.Context(), c.late); r.Class != c.class {
+			t.Errorf("%s: got %+v, want class %q", c.reason, r, c.class)
+		}
+		if got := ask(s, shop, dns.TypeA); !slices.Equal(got, c.want) {
+			t.Errorf("%s: the zone has %v, want %v", c.reason, got, c.want)
+		}
+	}
 }
 
 func TestRivalsForASlot(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/setpointhq/setpoint/command"
 )
 
 // conversation is one TCP connection to the server, for a few exchanges.
@@ -73,16 +75,29 @@ func (c *conversation) exchange(ctx context.Context, m *dns.Msg) (*dns.Msg, erro
 type standing struct {
 	addresses []netip.Addr // sorted
 	slot      []dns.RR
-	fence     fence
+	counter   counter
+	fence     fence // zero when the name is not there
 }
 
-// read asks for the slot and the addresses.
+// knows reports whether a call was the last for its name, or the last of its slot.
+func (s standing) knows(token command.Token) bool {
+	return s.fence.token == token || s.counter.token == token
+}
+
+// read asks for the slot, the fence and the addresses. It is one picture if an update finds the slot as it was read: every update replaces it.
 func (c *conversation) read(ctx context.Context, name string) (s standing, err error) {
 	if s.slot, err = c.ask(ctx, c.adapter.slotName(name), dns.TypeTXT); err != nil {
 		return s, err
 	}
 	if len(s.slot) > 0 {
-		s.fence = parseFence(s.slot[0])
+		s.counter = parseCounter(s.slot[0])
+	}
+	fences, err := c.ask(ctx, c.adapter.fenceName(name), dns.TypeTXT)
+	if err != nil {
+		return s, err
+	}
+	if len(fences) > 0 {
+		s.fence = parseFence(fences[0])
 	}
 	for _, rtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
 		records, err := c.ask(ctx, name, rtype)

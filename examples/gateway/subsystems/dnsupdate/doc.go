@@ -9,13 +9,18 @@
 // # Fencing without the server's help
 //
 // The server has no memory of tokens, and would carry out an update that was delayed on its way even after a newer one.
-// Therefore the zone holds 64 fence slots, TXT records _setpoint-00 to _setpoint-63 that stay for ever. A name's slot is
-// chosen by its hash. A slot holds "c=<counter> t=<token> e=<epoch> s=<scope>". An attempt reads slot and addresses; its
+// Therefore the zone holds 64 slots, TXT records _setpoint-00 to _setpoint-63 that stay for ever. A name's slot is
+// chosen by its hash, and holds "c=<counter> t=<token> f=<floor>". An attempt reads slot and addresses; its
 // update carries the prerequisite that the slot is as it was read, and replaces it, together with the addresses, by the next
-// counter: a compare-and-swap. So an update that was sent earlier finds another counter, whenever it arrives, and does
-// nothing; and a sender whose epoch is below the slot's does not send at all, and learns that it is Stale.
+// counter: a compare-and-swap. So an update that was sent earlier finds another counter, whenever it arrives, and does nothing.
 //
-// When the addresses are right already, the token decides: if the slot holds it, nothing is sent. Otherwise only the slot is
+// That keeps out what was sent too early. What is begun too late, by a sender that does not know that it is over, is kept out by the fence of the name, a TXT record beside its addresses,
+// _setpoint-<hash>: "t=<token> e=<epoch> i=<intent> s=<scope>" of the last call. A call with a lower epoch of the same scope is refused as Stale. A name may go from an object of one shard to that of another,
+// whose epochs are of another scope; there the intents tell, which are revisions and rise over all shards. With the addresses the fence goes as well, so that a zone does not
+// fill up with the fences of names that are no more; the slot's floor keeps the highest intent of such a name, and what is below it is refused for all names of the slot that have no fence. Who is refused for a neighbour's
+// sake asks again under a higher intent.
+//
+// When the addresses are right already, the token decides: if fence or slot hold it, nothing is sent. Otherwise slot and fence are
 // replaced, because an update of an earlier wish may still be under way and must find the counter moved.
 //
 // Names of one slot contend for it, so [Unit] is the unit of order to give to commands.
