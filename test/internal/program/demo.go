@@ -82,7 +82,7 @@ func (d *Demo) Read(elements ...string) string {
 // Start runs Setpoint, and does not wait for it.
 func (d *Demo) Start() {
 	d.t.Helper()
-	arguments := append(slices.Clip(d.environment), path, "dev", "--demo", d.name, "--listen", "127.0.0.1:0", "--directory", d.Directory)
+	arguments := append(slices.Clip(d.environment), Path(), "dev", "--demo", d.name, "--listen", "127.0.0.1:0", "--directory", d.Directory)
 	if d.Store != "" {
 		arguments = append(arguments, "--store", d.Store)
 	}
@@ -130,7 +130,7 @@ func (d *Demo) Kill() {
 // Stop ends what the demo has started, as a person does, and shows what it says when it cannot.
 func (d *Demo) Stop() {
 	d.t.Helper()
-	if output, err := exec.Command(path, "demo-stop", d.Directory).CombinedOutput(); err != nil {
+	if output, err := exec.Command(Path(), "demo-stop", d.Directory).CombinedOutput(); err != nil {
 		d.t.Errorf("demo-stop: %v\n%s", err, output)
 	}
 }
@@ -174,7 +174,7 @@ func (d *Demo) Judge(output string) {
 // Command runs the command line of Setpoint against the demo, and returns what it prints.
 func (d *Demo) Command(arguments ...string) string {
 	d.t.Helper()
-	return Run(d.t, path, append([]string{"--server", d.Read("server")}, arguments...)...)
+	return Run(d.t, Path(), append([]string{"--server", d.Read("server")}, arguments...)...)
 }
 
 // Await is [Await] for what the demo does.

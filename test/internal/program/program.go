@@ -1,33 +1,65 @@
 package program
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
-// path is the program under test.
-var path string
+// path is the program under test, and sources are the files that programs were made of.
+var (
+	path    string
+	mu      sync.Mutex
+	sources []string
+	touched sync.Once
+)
 
 // Path is the file of the program under test. [Main] builds it.
-func Path() string { return path }
+func Path() string {
+	Depend()
+	return path
+}
+
+// Depend has the results of tests depend on the sources of the programs that were built. The go tool remembers the result of tests that have passed, until something changes that they depend on. It does not
+// know that they depend on programs, but it sees which files a test looks at.
+func Depend() {
+	touched.Do(func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, file := range sources {
+			if _, err := os.Stat(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				panic(err) // it was there when the program was built
+			}
+		}
+	})
+}
 
 // Main builds the program, runs the tests, and fails when they leave goroutines behind. It does not return.
 func Main(m *testing.M) { MainOf(m, "github.com/setpointhq/setpoint/cmd/setpoint") }
 
 // MainOf is Main for tests of another program, which a package names.
 func MainOf(m *testing.M, program string) {
+	MainWith(m, func(folder string) error {
+		path = filepath.Join(folder, filepath.Base(program))
+		return Build(path, program)
+	})
+}
+
+// MainWith is Main for tests of several programs: build makes them, with [Build], in a folder that is removed in the end.
+func MainWith(m *testing.M, build func(folder string) error) {
 	folder, err := os.MkdirTemp("", "setpoint-test-")
 	if err == nil {
-		path = filepath.Join(folder, filepath.Base(program))
-		err = build(program)
+		err = build(folder)
 	}
 	code := 1
 	if err == nil {
@@ -46,8 +78,9 @@ func MainOf(m *testing.M, program string) {
 	os.Exit(code)
 }
 
-func build(program string) error {
-	arguments := []string{"build", "-o", path}
+// Build makes the program of a package, as the file at: with the race detector when the test has it. Options are further ones of go build.
+func Build(at, program string, options ...string) error {
+	arguments := append([]string{"build", "-o", at}, options...)
 	if race {
 		arguments = append(arguments, "-race")
 	}
@@ -55,6 +88,15 @@ func build(program string) error {
 	if output, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("%v: %w\n%s", c.Args, err, output)
 	}
+	const ours = "{{with .Module}}{{if .Main}}{{range $.GoFiles}}{{$.Dir}}/{{.}}\n{{end}}{{range $.EmbedFiles}}{{$.Dir}}/{{.}}\n{{end}}{{end}}{{end}}"
+	list := exec.Command("go", "list", "-deps", "-f", ours, program)
+	output, err := list.Output()
+	if err != nil {
+		return fmt.Errorf("%v: %w", list.Args, err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	sources = append(sources, strings.Fields(string(output))...)
 	return nil
 }
 

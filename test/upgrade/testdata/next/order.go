@@ -1,0 +1,26 @@
+package main
+
+import "github.com/setpointhq/setpoint"
+
+// OrderSpec asks for one effect. Weight is new.
+type OrderSpec struct {
+	Value  string `json:"value"`
+	Weight int    `json:"weight,omitempty"`
+}
+
+// OrderStatus says what the machines have done. Weighed is new.
+type OrderStatus struct {
+	Seen    string `json:"seen,omitempty"`
+	Weighed int    `json:"weighed,omitempty"`
+}
+
+// orders is the kind Order.
+var orders = setpoint.MustDefine(setpoint.KindOptions[OrderSpec, OrderStatus]{Group: Group, Version: "v1", Kind: "Order"})
+
+var driveOrders = orders.Driver("order", func(t *setpoint.Turn, o *setpoint.Resource[OrderSpec, OrderStatus]) setpoint.Outcome {
+	effect := machines.Ensure(t, t.NaturalKey(), &request{Value: o.Spec.Value})
+	if effect.Done() {
+		o.Status.Seen, o.Status.Weighed = o.Spec.Value, o.Spec.Weight
+	}
+	return effect.Outcome()
+}, setpoint.Workers(8))

@@ -1,0 +1,4 @@
+package main
+
+// version is the program's, as nodes tell each other and users.
+const version = "N+1"
