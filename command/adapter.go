@@ -86,6 +86,13 @@ type LookUp interface {
 	LookUp(context.Context, Call) (r Result, known bool, err error)
 }
 
+// Overlapping is the optional capability of an adapter to say that calls of one unit of order may overlap. Where several nodes divide the work, a unit orders the commands of the objects in one shard; when
+// objects of different shards have commands in one unit, several nodes send them, each in its own order. That is told to people as a mistake, unless the adapter says that its subsystem
+// bears it: by comparing what it finds before it changes it, for example.
+type Overlapping interface {
+	Overlaps() bool
+}
+
 // Observer is the optional capability of telling the engine what a subsystem noticed by itself. Observe
 // runs for as long as the plane does, reconnects by itself, and returns when ctx ends. It asks for
 // batches of changes; it never polls per resource.

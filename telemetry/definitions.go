@@ -113,6 +113,14 @@ var (
 		Labels: []Label{label("adapter"), label("state", queueStates...)},
 		Use:    "ready waits for the adapter's concurrency, delayed for a backoff, working is a call under way.",
 	}
+	waiting = Metric{
+		Name: "setpoint_takeup_objects", Kind: Gauge, Help: "Objects that this node has gained, by a start or from another node, and that have not been given the turn for that yet.",
+		Use: "It rises when nodes come and go, and falls to 0 at the pace of the turns. One that stands still is paused, or its controllers are busy.",
+	}
+	paused = Metric{
+		Name: "setpoint_takeup_paused_seconds", Kind: Gauge, Help: "For how long the take-up of what was gained stands still yet, if nobody says otherwise; 0 when it goes on.",
+		Use: "Above zero an operator has paused it (setpoint takeup). Alert on more than a few hours: somebody makes it longer again and again.",
+	}
 	revision = Metric{
 		Name: "setpoint_view_revision", Kind: Gauge, Help: "The last revision that the view has applied.",
 		Use: "Its rate is the rate of commits, of clients as well as of controllers.",
@@ -123,7 +131,7 @@ var (
 func Definitions() []Metric {
 	return []Metric{
 		turns, turnTime, conflicts, commits, calls, callTime, lag, groups, groupTime,
-		depth, oldest, wakeups, stuck, outbox, revision,
+		depth, oldest, wakeups, stuck, outbox, waiting, paused, revision,
 	}
 }
 

@@ -95,6 +95,7 @@ func (m *Metrics) Group(size int, took time.Duration) {
 type Watched interface {
 	Controllers() []control.ControllerStats
 	Adapters() []control.AdapterStats
+	TakeUp() control.TakeUp
 	View() *view.View
 }
 

@@ -8,20 +8,20 @@ import (
 
 // collector reads a plane's queues at each scrape.
 type collector struct {
-	plane                                           Watched
-	depth, oldest, wakeups, stuck, outbox, revision *prometheus.Desc
+	plane                                                            Watched
+	depth, oldest, wakeups, stuck, outbox, waiting, paused, revision *prometheus.Desc
 }
 
 func newQueues(p Watched) *collector {
 	return &collector{
 		plane: p, depth: depth.desc(), oldest: oldest.desc(), wakeups: wakeups.desc(), stuck: stuck.desc(),
-		outbox: outbox.desc(), revision: revision.desc(),
+		outbox: outbox.desc(), waiting: waiting.desc(), paused: paused.desc(), revision: revision.desc(),
 	}
 }
 
 // Describe lists what Collect may send.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.depth, c.oldest, c.wakeups, c.stuck, c.outbox, c.revision} {
+	for _, d := range []*prometheus.Desc{c.depth, c.oldest, c.wakeups, c.stuck, c.outbox, c.waiting, c.paused, c.revision} {
 		ch <- d
 	}
 }
@@ -45,5 +45,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for _, s := range c.plane.Adapters() {
 		states(c.outbox, s.Adapter, s.Queue)
 	}
+	t := c.plane.TakeUp()
+	gauge(c.waiting, float64(t.Waiting))
+	gauge(c.paused, t.Paused.Seconds())
 	gauge(c.revision, float64(c.plane.View().Revision()))
 }
