@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -56,8 +57,15 @@ func TestWrongClock(t *testing.T) {
 }
 
 // skewedProgram is the program, without the race detector, with a standard library whose clock is wrong by the seconds that SETPOINT_TEST_CLOCK says. Nothing else of it differs: what passes is measured as before.
+// It is made once, and removed with the program itself.
 func skewedProgram(t *testing.T) string {
 	t.Helper()
+	skewing.Lock()
+	defer skewing.Unlock()
+	file := filepath.Join(filepath.Dir(program.Path()), "skewed")
+	if _, err := os.Stat(file); err == nil {
+		return file
+	}
 	source := filepath.Join(strings.TrimSpace(program.Run(t, "go", "env", "GOROOT")), "src", "time", "time.go")
 	text, err := os.ReadFile(source)
 	if err != nil {
@@ -84,7 +92,7 @@ var skewed = func() (seconds int64) {
 `)...)
 	text = bytes.Replace(text, []byte("import (\n"), []byte("import (\n\t\"syscall\"\n"), 1)
 	folder := t.TempDir()
-	changed, overlay, file := filepath.Join(folder, "time.go"), filepath.Join(folder, "overlay.json"), filepath.Join(folder, "node")
+	changed, overlay := filepath.Join(folder, "time.go"), filepath.Join(folder, "overlay.json")
 	for path, content := range map[string][]byte{changed: text, overlay: []byte(fmt.Sprintf(`{"Replace":{%q:%q}}`, source, changed))} {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
@@ -93,3 +101,5 @@ var skewed = func() (seconds int64) {
 	program.Run(t, "go", "build", "-o", file, "-overlay", overlay, "github.com/setpointhq/setpoint/test/cluster/node")
 	return file
 }
+
+var skewing sync.Mutex

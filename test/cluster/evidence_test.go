@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,7 +12,7 @@ import (
 	"time"
 
 	"github.com/setpointhq/setpoint/adapter/subsystem"
-	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/test/internal/verdict"
 )
 
 // sighting is a line of a node's evidence: its first commit under an epoch of a shard, or one that was refused.
@@ -109,10 +108,19 @@ func (w *town) effects(name string) map[string]int {
 	return count
 }
 
+// ledgers are the folders of all that keep one.
+func (w *town) ledgers() []string {
+	folders := slices.Clone(names)
+	if w.at[agents[0]] != "" {
+		folders = append(folders, agents[0]+"/kit", agents[1])
+	}
+	return folders
+}
+
 // once checks that no token had two effects in any subsystem (I2).
 func (w *town) once() (effects int) {
 	w.Helper()
-	for _, name := range names {
+	for _, name := range w.ledgers() {
 		for token, n := range subsystem.EffectsPerToken(w.ledger(name)) {
 			effects += n
 			if n > 1 {
@@ -123,19 +131,25 @@ func (w *town) once() (effects int) {
 	return effects
 }
 
-// rising checks that in no subsystem, and in no node's commits, an epoch of a scope came after a higher one (I4).
+// rising checks that in no subsystem, and in no node's commits, an epoch of a scope came after a higher one (I4). What the agents of the databases are asked to do takes its time, and a line is written at the
+// end: what was begun under an epoch may end after what another asked for under the next. There it is so for each key.
 func (w *town) rising() {
 	w.Helper()
-	for _, name := range names {
-		highest := map[string]resource.Epoch{}
+	for _, name := range w.ledgers() {
+		highest := map[string]subsystem.LedgerLine{}
 		for _, l := range w.ledger(name) {
-			if l.Epoch.Compare(highest[l.Scope]) < 0 {
-				w.Errorf("%s: line %d is of epoch %s of %s, after %s", name, l.Seq, l.Epoch, l.Scope, highest[l.Scope])
-			}
-			if l.Scope == "" {
+			scope := l.Scope
+			if scope == "" {
 				w.Errorf("%s: line %d names no scope", name, l.Seq)
 			}
-			highest[l.Scope] = l.Epoch
+			if !slices.Contains(names, name) {
+				scope += " " + l.Key
+			}
+			if before := highest[scope]; l.Epoch.Compare(before.Epoch) < 0 {
+				w.Errorf("%s: %+v came after %+v", name, l, before)
+			} else {
+				highest[scope] = l
+			}
 		}
 	}
 	committed := map[string]string{}
@@ -154,51 +168,23 @@ func (w *town) rising() {
 // legal checks the history (I3), and that the feed has no gap.
 func (w *town) legal() {
 	w.Helper()
-	for _, row := range w.query(`SELECT h.kind, h.name, h.from_state, h.to_state FROM setpoint.history h WHERE h.type = 'Transition'
-		AND NOT EXISTS (SELECT 1 FROM setpoint.transition t WHERE t.kind = h.kind AND t.from_state = h.from_state AND t.to_state = h.to_state)`) {
-		w.Errorf("%s %s went from %q to %q, which its table does not allow", row[0], row[1], row[2], row[3])
-	}
-	if gap := w.number("SELECT coalesce(max(f.revision) - min(f.revision) + 1 - count(*), 0) FROM setpoint.feed f"); gap != 0 {
-		w.Errorf("the feed lacks %d commits", gap)
-	}
+	w.database().Legal()
 }
 
 // owned checks that every shard is a live member's (I10).
 func (w *town) owned() {
 	w.Helper()
-	if n := w.number(`SELECT count(*) FROM setpoint.lease k JOIN setpoint.node n ON n.id = k.holder
-		WHERE k.scope LIKE 'shard/%' AND n.expires > clock_timestamp()`); n != resource.Shards {
-		w.Errorf("%d of %d shards are a live member's", n, resource.Shards)
-	}
+	w.database().Owned()
 }
 
 // rest waits until nothing is left to do, and checks that nothing is written any more (I5) while every node beats four times.
 func (w *town) rest() {
 	w.Helper()
-	var revision int
-	beats := func() map[string]string {
-		seen := map[string]string{}
-		for _, row := range w.query("SELECT id, seen FROM setpoint.node WHERE expires > clock_timestamp()") {
-			seen[row[0]] = row[1]
-		}
-		return seen
-	}
-	still := 0
-	before := beats()
-	w.await("nothing is written any more", func() (string, bool) {
-		now, at := beats(), w.number("SELECT revision FROM setpoint.counter")
-		for id, seen := range now {
-			if before[id] == seen {
-				return fmt.Sprint(at, still), still >= 4
-			}
-		}
-		before = now
-		if still++; at != revision {
-			revision, still = at, 0
-		}
-		return fmt.Sprint(at, still), still >= 4
-	})
+	w.database().Rest(w.diagnosis)
 }
+
+// database is what is asked beside the nodes.
+func (w *town) database() verdict.Database { return verdict.Database{T: w.T, URL: w.store} }
 
 // lastLines are the last lines of a text that contain a word.
 func lastLines(text, word string, most int) string {

@@ -17,8 +17,8 @@ type namespaces struct {
 
 // namespace is the network of one node: a wire to the test's, whose far end has an address for each thing that the node may be cut off from.
 type namespace struct {
-	name                       string
-	node, database, subsystems string
+	name                              string
+	apart, node, database, subsystems string // apart is for what is never cut off
 }
 
 // inNamespaces has nodes run in networks of their own from now on, if that is possible.
@@ -57,12 +57,12 @@ func (w *town) space() *namespace {
 	address := func(host int) string {
 		return fmt.Sprintf("198.%d.%d.%d", 18+(at+host)>>16, (at+host)>>8&255, (at+host)&255)
 	}
-	s := &namespace{name: fmt.Sprintf("setpoint-%d-%d", os.Getpid(), w.made), node: address(10), database: address(2), subsystems: address(3)}
+	s := &namespace{name: fmt.Sprintf("setpoint-%d-%d", os.Getpid(), w.made), apart: address(1), node: address(10), database: address(2), subsystems: address(3)}
 	near := fmt.Sprintf("sp%d-%d", os.Getpid()%1_000_000, w.made)
 	w.run("netns", "add", s.name)
 	w.Cleanup(func() { w.run("netns", "del", s.name) })
 	w.run("link", "add", near, "type", "veth", "peer", "name", "up0", "netns", s.name)
-	for _, host := range []int{1, 2, 3} { // the first is for everything that is never cut off
+	for _, host := range []int{1, 2, 3} {
 		w.run("address", "add", address(host)+"/28", "dev", near)
 	}
 	w.run("link", "set", near, "up")

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -49,15 +50,11 @@ func (w *town) start(o launch) *node {
 		n.database = newLine(w.T, toDatabase, w.postgres.Address())
 		o.database = strings.Replace(w.store, w.postgres.Address(), n.database.address(), 1)
 	}
-	via := map[string]string{}
-	for _, name := range names {
-		n.subsystems[name] = newLine(w.T, toSubsystems, w.at[name])
-		via[w.at[name]] = n.subsystems[name].address()
-	}
+	via, databases := w.ways(n, toSubsystems)
 	if o.program == "" {
 		o.program = program.Path()
 	}
-	config := map[string]any{"Name": n.name, "Store": o.database, "Listen": door, "Dir": w.dir, "TTL": w.ttl, "At": w.at, "Via": via}
+	config := map[string]any{"Name": n.name, "Store": o.database, "Listen": door, "Admin": door, "Databases": databases, "Dir": w.dir, "TTL": w.ttl, "At": w.at, "Via": via}
 	for k, v := range o.config {
 		config[k] = v
 	}
@@ -69,6 +66,28 @@ func (w *town) start(o launch) *node {
 	w.mu.Unlock()
 	w.Cleanup(func() { w.judge(n) })
 	return n
+}
+
+// ways are the lines from a node to the subsystems: by their addresses, and, of those of the databases, by their names. That to the quiet one is never cut.
+func (w *town) ways(n *node, near string) (via, databases map[string]string) {
+	w.Helper()
+	via, databases = map[string]string{}, map[string]string{}
+	for name, at := range w.at {
+		if name == quiet {
+			apart := "127.0.0.1:0"
+			if n.space != nil {
+				apart = n.space.apart + ":0"
+			}
+			via[at] = newLine(w.T, apart, at).address()
+			continue
+		}
+		n.subsystems[name] = newLine(w.T, near, at)
+		via[at] = n.subsystems[name].address()
+		if slices.Contains(agents, name) {
+			databases[name] = via[at]
+		}
+	}
+	return via, databases
 }
 
 // begin runs so many nodes, and returns when the shards are divided among them.

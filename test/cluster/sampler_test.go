@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,18 +19,24 @@ type sampler struct {
 
 	mu      sync.Mutex
 	highest map[string]resource.Epoch
-	since   map[string]map[resource.Epoch]time.Time // by scope
+	since   map[string]map[resource.Epoch]taking // by scope
 	looks   int
 	falls   []string
+}
+
+// taking is when a shard was assigned, and to whom.
+type taking struct {
+	at time.Time
+	by string
 }
 
 // sample begins to look, and ends with the test.
 func (w *town) sample(every time.Duration) *sampler {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &sampler{town: w, end: cancel, highest: map[string]resource.Epoch{}, since: map[string]map[resource.Epoch]time.Time{}}
+	s := &sampler{town: w, end: cancel, highest: map[string]resource.Epoch{}, since: map[string]map[resource.Epoch]taking{}}
 	s.over.Go(func() {
 		for pause(ctx, every) {
-			rows, err := pg.Query(ctx, w.store, "SELECT scope, incarnation, counter, (extract(epoch FROM since) * 1000000)::bigint FROM setpoint.lease WHERE scope LIKE 'shard/%'")
+			rows, err := pg.Query(ctx, w.store, "SELECT scope, incarnation, counter, (extract(epoch FROM since) * 1000000)::bigint, holder FROM setpoint.lease WHERE scope LIKE 'shard/%'")
 			if err != nil {
 				continue // the database is stopped, or the test is over
 			}
@@ -61,10 +68,11 @@ func (s *sampler) note(rows [][]string) {
 		}
 		s.highest[row[0]] = e
 		if s.since[row[0]] == nil {
-			s.since[row[0]] = map[resource.Epoch]time.Time{}
+			s.since[row[0]] = map[resource.Epoch]taking{}
 		}
-		if s.since[row[0]][e].IsZero() { // later it is when the shard was given up
-			s.since[row[0]][e] = time.UnixMicro(micros)
+		if s.since[row[0]][e].at.IsZero() { // later it is when the shard was given up
+			name, _, _ := strings.Cut(row[4], "#")
+			s.since[row[0]][e] = taking{time.UnixMicro(micros), name}
 		}
 	}
 }
@@ -80,12 +88,12 @@ func (s *sampler) rose() int {
 }
 
 // after is when a scope was first assigned above an epoch.
-func (s *sampler) after(scope string, before resource.Epoch) (at time.Time, found bool) {
+func (s *sampler) after(scope string, before resource.Epoch) (next taking, found bool) {
 	var lowest resource.Epoch
 	for e, since := range s.since[scope] {
 		if e.Compare(before) > 0 && (!found || e.Compare(lowest) < 0) {
-			lowest, at, found = e, since, true
+			lowest, next, found = e, since, true
 		}
 	}
-	return at, found
+	return next, found
 }

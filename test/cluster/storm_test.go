@@ -2,75 +2,129 @@ package cluster
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
+	"github.com/setpointhq/setpoint/store"
 	"github.com/setpointhq/setpoint/test/internal/follower"
 	"github.com/setpointhq/setpoint/test/internal/program"
 )
 
-// stormPlan is what a run goes through.
-type stormPlan struct {
-	ttl                       time.Duration
-	customers, gateways, jobs int
-	pace                      time.Duration // of a customer, from wish to wish
-	lasts                     time.Duration
-	// kill is the time from one kill to the next, from the first value to the second; the others are the times between the ends of one fault and the beginning of the next of its sort.
-	kill                    [2]time.Duration
-	freeze, partition, stop time.Duration
+// storm is a town with all who live there, and what happens to it.
+type storm struct {
+	*town
+	plan   stormPlan
+	gaveUp chan error
+
+	crowd     *crowd   // of customers
+	estate    *estate  // of databases
+	registers *writers // and who contends for them
+	apart     *quarter
+	admin     *administrator
+	calm      map[string]string // what is at rest
+
+	weather *weather
+	watcher *follower.Follower
+	dog     *watchdog
+	sampler *sampler
 }
 
-// TestStorm: customers work with the gateways, and ask for runs of actions of five steps, on three nodes. All the while nodes are killed and replaced, frozen for three times their time to live, and cut off from the database or from
-// the subsystems, and the database is stopped at once. In the end everything is as asked for last, every effect was made once, under epochs that only rose; and nothing is written any more.
+// TestStorm: customers work with the gateways, patrons with databases that have real servers, and a tenant keeps to itself, on three nodes. All the while nodes are killed and replaced, frozen for three times their time to live,
+// and cut off from the database or from the subsystems, the database is stopped at once, and servers of the databases are killed. In the end everything is as asked for last, every effect was made once, under epochs that only
+// rose, no row is lost that a database has acknowledged, and nothing is written any more.
+//
+// The jobs are there because their effects can be counted: each step of each run is one line in a ledger. Of a promotion only the last effect of each kind is to be seen.
 func TestStorm(t *testing.T) {
-	plan := stormPlan{
-		ttl: 2 * time.Second, customers: 4, gateways: 24, jobs: 4, pace: 200 * time.Millisecond, lasts: 20 * time.Second,
-		kill: [2]time.Duration{3 * time.Second, 5 * time.Second}, freeze: 5 * time.Second, partition: 3 * time.Second, stop: 12 * time.Second,
-	}
-	if program.Soak() {
-		plan = stormPlan{
-			ttl: 3 * time.Second, customers: 20, gateways: 2000, jobs: 20, pace: time.Second, lasts: 10 * time.Minute,
-			kill: [2]time.Duration{5 * time.Second, 20 * time.Second}, freeze: 30 * time.Second, partition: 15 * time.Second, stop: 70 * time.Second,
-		}
-	}
-	t.Logf("%+v", plan)
+	s := &storm{plan: plan()}
+	t.Logf("%+v", s.plan)
 	random := program.Seeded(t)
-	w := newTown(t, plan.ttl)
-	registers := &writers{town: w, written: map[string]uint64{}}
-	watcher := follower.Start(t, w.store, registers.see)
-	w.inNamespaces()
-	w.begin(3)
-	calm := w.calm(20)
-	crowd := w.employ(random, plan.customers, plan.gateways, plan.jobs, plan.pace)
-	crowd.settle()
-	sampler := w.sample(100 * time.Millisecond)
-	registers.begin(random, 4, plan.pace)
-	crowd.begin()
-	weather := &weather{town: w, plan: plan, random: random, gaveUp: crowd.gaveUp}
-	weather.rage()
-	weather.last()
-	registers.stop()
-	crowd.end()
-
-	w.divided(w.alive()...)
-	crowd.served()
-	w.worked()
-	w.rest()
-	t.Logf("%s; %s; %d effects", crowd, weather, w.once())
-	w.agree(crowd.wishes())
-	w.eachRunOnce(plan.jobs)
-	w.rising()
-	w.legal()
-	w.owned()
-	w.stillCalm(calm)
-	t.Logf("the assignments were looked at %d times; %d commits and %d calls were refused for their epochs", sampler.rose(), w.refused(), w.refusedCalls())
-	weather.takeovers(sampler)
-	t.Logf("a watcher agrees on each of %d commits", watcher.Agrees())
-	registers.linearizable(t)
+	s.settle(t, random)
+	s.work(random)
+	s.weather.rage()
+	s.apart.heal()
+	s.weather.last()
+	s.close()
+	s.judge()
+	s.invariants()
 }
 
-// calm makes orders that no one touches any more, and returns their revisions when they are at rest.
-func (w *town) calm(count int) map[string]string {
+// settle brings up the nodes and everything that they look after, and waits until it is there.
+func (s *storm) settle(t *testing.T, random *rand.Rand) {
+	t.Helper()
+	s.town = newTown(t, s.plan.ttl)
+	s.estate = s.withAgents()
+	s.registers, s.apart = &writers{town: s.town, written: map[string]uint64{}}, newQuarter(s.town)
+	s.watcher = follower.Start(t, s.store, func(b store.Batch) { s.registers.see(b); s.apart.see(b) })
+	s.inNamespaces()
+	s.begin(3)
+	s.dog = s.watchdog(time.Second)
+	s.calm = s.becalm(20)
+	s.estate.found(s.plan.patrons(s.estate, random))
+	s.crowd = s.employ(random, s.plan.customers, s.plan.gateways, s.plan.jobs, s.plan.pace)
+	s.crowd.settle()
+	s.apart.settle(poisonedOrders)
+	s.estate.settle(s.plan.pace / 5)
+}
+
+// work lets everybody begin, and the weather too, though not at once.
+func (s *storm) work(random *rand.Rand) {
+	s.Helper()
+	s.gaveUp = make(chan error, s.plan.customers+len(s.plan.replicas)+1) // everybody may
+	s.sampler = s.sample(100 * time.Millisecond)
+	s.registers.begin(random, 4, s.plan.pace)
+	s.apart.begin(4, s.plan.pace)
+	s.crowd.begin(s.gaveUp)
+	s.estate.begin(s.gaveUp)
+	s.admin = s.administrator(random, 100*time.Millisecond)
+	s.weather = &weather{town: s.town, plan: s.plan, random: random, gaveUp: s.gaveUp, estate: s.estate}
+}
+
+// close sends everybody home.
+func (s *storm) close() {
+	s.Helper()
+	s.registers.stop()
+	s.apart.end()
+	s.estate.end()
+	s.crowd.end()
+	s.weather.unbroken()
+}
+
+// judge waits until everything is as it should be, and asks those who have worked what they have met.
+func (s *storm) judge() {
+	s.Helper()
+	s.divided(s.alive()...)
+	s.admin.answered(s.weather.spells)
+	s.awaitReady("Order", "p-%", poisonedOrders)
+	s.crowd.served()
+	s.estate.served()
+	acknowledged, doubtful, lost := s.estate.audit()
+	s.worked()
+	s.rest()
+	s.Logf("%s; %s; %s", s.crowd, s.estate, s.weather)
+	s.Logf("the databases: %d rows acknowledged, %d in doubt, %d problems; %s", acknowledged, doubtful, lost, s.estate.moves())
+}
+
+// invariants holds what is left against what holds always.
+func (s *storm) invariants() {
+	s.Helper()
+	s.Logf("%d effects", s.once())
+	s.agree(s.crowd.wishes())
+	s.eachRunOnce(s.plan.jobs)
+	s.rising()
+	s.legal()
+	s.owned()
+	s.stillCalm(s.calm)
+	s.dog.bounded()
+	s.Logf("the assignments were looked at %d times; %d commits and %d calls were refused for their epochs", s.sampler.rose(), s.refused(), s.refusedCalls())
+	s.weather.takeovers(s.sampler)
+	s.Logf("a watcher agrees on each of %d commits", s.watcher.Agrees())
+	s.apart.unharmed(s.weather.spells)
+	s.registers.linearizable(s.T)
+}
+
+// becalm makes orders that no one touches any more, and returns their revisions when they are at rest.
+func (w *town) becalm(count int) map[string]string {
 	w.Helper()
 	orders := w.kind("orders")
 	w.each(count, func(i int) error {
@@ -140,7 +194,7 @@ func (w *town) refused() (n int) {
 
 func (w *town) refusedCalls() (n int) {
 	w.Helper()
-	for _, name := range []string{"authority", "dns", "machines"} {
+	for _, name := range []string{"authority", "dns", "machines", quiet} {
 		n += len(w.refusals(name))
 	}
 	return n

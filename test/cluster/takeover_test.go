@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ func (x *weather) takeovers(s *sampler) {
 			commits[c.Scope] = append(commits[c.Scope], c)
 		}
 	}
+	limit := x.plan.ttl + time.Second
 	times := map[bool]*takeover{true: {}, false: {}}
 	for _, d := range x.deaths {
 		if d.amiss || len(d.had) == 0 {
@@ -26,8 +28,10 @@ func (x *weather) takeovers(s *sampler) {
 		times[d.alone].last = append(times[d.alone].last, last)
 		x.town.Logf("%s, %v after the beginning, with %d shards, the others well: %v; first commit after %v, last shard after %v", d.node.name,
 			d.at.Sub(x.began).Round(time.Second), len(d.had), d.alone, first.Round(time.Millisecond), last.Round(time.Millisecond))
+		if max(first, last) > limit {
+			x.town.Logf("%s", x.trace(d, s))
+		}
 	}
-	limit := x.plan.ttl + time.Second
 	x.town.Logf("from a kill, with the database up and the other nodes well: %s", times[true].describe(limit))
 	x.town.Logf("from a kill, with the database up and another node frozen or cut off: %s", times[false].describe(limit))
 	if len(times[true].first)+len(times[false].first) == 0 {
@@ -74,13 +78,42 @@ func (x *weather) lastShard(d *death, s *sampler) (last time.Duration) {
 	x.town.Helper()
 	for shard, had := range d.had {
 		scope := fmt.Sprintf("shard/%d", shard)
-		at, found := s.after(scope, had)
+		next, found := s.after(scope, had)
 		if !found {
 			x.town.Errorf("%s of node %s was never taken over after %s", scope, d.node.name, had)
 		}
-		last = max(last, at.Sub(d.at))
+		last = max(last, next.at.Sub(d.at))
 	}
 	return last
+}
+
+// trace tells who took a dead node's shards when, and what else was the matter from a time to live before its death on.
+func (x *weather) trace(d *death, s *sampler) string {
+	count := map[string]int{}
+	for shard, had := range d.had {
+		if next, found := s.after(fmt.Sprintf("shard/%d", shard), had); found {
+			count[fmt.Sprintf("%v %s", next.at.Sub(d.at).Round(time.Millisecond), next.by)]++
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "  after %s:", d.at.Format("15:04:05.000"))
+	for _, what := range slices.Sorted(maps.Keys(count)) {
+		fmt.Fprintf(&b, " %d after %s;", count[what], what)
+	}
+	from, to := d.at.Add(-x.plan.ttl), d.at.Add(3*x.plan.ttl)
+	for _, met := range during(x.spells, from, to, func(s spell) bool { return s.sort != killed || s.from.After(from) }) {
+		fmt.Fprintf(&b, "\n    %s", met)
+	}
+	for _, n := range x.town.nodes {
+		for line := range strings.Lines(n.Output()) {
+			var at time.Time
+			text, about, _ := strings.Cut(strings.TrimPrefix(line, "time="), " ")
+			if at.UnmarshalText([]byte(text)) == nil && at.After(from) && at.Before(to) && (strings.Contains(about, "shards") || strings.Contains(about, "member")) {
+				fmt.Fprintf(&b, "\n    %s %.300s", text, strings.TrimSpace(about))
+			}
+		}
+	}
+	return b.String()
 }
 
 // quantiles are p50, p99 and the most of times.

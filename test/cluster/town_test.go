@@ -22,8 +22,8 @@ import (
 	"github.com/setpointhq/setpoint/test/internal/program"
 )
 
-// names are the subsystems.
-var names = []string{"allocator", "hosts", "authority", "dns", "machines"}
+// names are the subsystems of the gateways and of the nodes' own kinds.
+var names = []string{"allocator", "hosts", "authority", "dns", "machines", poisoned, quiet}
 
 // town is a database, the subsystems, and the nodes that come and go.
 type town struct {
@@ -35,6 +35,9 @@ type town struct {
 	at       map[string]string // the subsystems' addresses, by name
 	client   *client.Client    // finds some node that serves, each time
 	namespaces
+
+	// diagnoses tell more when a wait has failed.
+	diagnoses []func() string
 
 	mu    sync.Mutex
 	nodes []*node // all that ever were
@@ -113,21 +116,13 @@ func (w *town) await(what string, look func() (string, bool)) {
 // query asks the database, beside the nodes.
 func (w *town) query(statement string) [][]string {
 	w.Helper()
-	rows, err := pg.Query(w.Context(), w.store, statement)
-	if err != nil {
-		w.Fatal(err)
-	}
-	return rows
+	return w.database().Query(statement)
 }
 
 // number is the only value of a query.
-func (w *town) number(statement string) (n int) {
+func (w *town) number(statement string) int {
 	w.Helper()
-	rows := w.query(statement)
-	if _, err := fmt.Sscan(rows[0][0], &n); err != nil {
-		w.Fatalf("%s: %v", statement, err)
-	}
-	return n
+	return w.database().Number(statement)
 }
 
 // diagnosis is what the database knows when a wait has failed.
@@ -149,6 +144,9 @@ func (w *town) diagnosis() string {
 		for _, row := range rows {
 			fmt.Fprintf(&b, "  %.300s\n", fmt.Sprint(row))
 		}
+	}
+	for _, more := range w.diagnoses {
+		b.WriteString(more())
 	}
 	return b.String()
 }

@@ -30,18 +30,21 @@ type weather struct {
 	plan   stormPlan
 	random *rand.Rand
 	gaveUp <-chan error
+	estate *estate
 
 	began    time.Time
 	coming   []event
 	ill      map[*node]bool // frozen, or cut off
 	deaths   []*death
+	spells   []spell
 	freezes  int
 	cuts     map[string]int
 	stopping int
+	crashes  int
 }
 
 func (x *weather) String() string {
-	return fmt.Sprintf("%d nodes killed, %d frozen for three times their time to live, cut off: %v, the database stopped %d times", len(x.deaths), x.freezes, x.cuts, x.stopping)
+	return fmt.Sprintf("%d nodes killed, %d frozen for three times their time to live, cut off: %v, the database stopped %d times, servers of managed databases killed %d times", len(x.deaths), x.freezes, x.cuts, x.stopping, x.crashes)
 }
 
 // rage brings it all, and returns when everything is well again.
@@ -52,6 +55,7 @@ func (x *weather) rage() {
 	x.in(x.about(x.plan.freeze), x.freeze)
 	x.in(x.about(x.plan.partition), x.partition)
 	x.in(x.about(x.plan.stop), x.stop)
+	x.in(x.about(x.plan.crash), x.crash)
 	for len(x.coming) > 0 {
 		next := slices.IndexFunc(x.coming, func(e event) bool {
 			return !slices.ContainsFunc(x.coming, func(o event) bool { return o.at < e.at })
@@ -69,12 +73,23 @@ func (x *weather) rage() {
 	}
 }
 
+// unbroken fails the test if somebody has given up.
+func (x *weather) unbroken() {
+	x.town.Helper()
+	select {
+	case err := <-x.gaveUp:
+		x.town.Fatalf("a customer: %v", err)
+	default:
+	}
+}
+
 // last kills one more node when all are well again, and returns when the others have its work: what that takes does not hang on anything else.
 func (x *weather) last() {
 	x.town.Helper()
 	x.town.divided(x.town.alive()...)
 	n := x.well(1)
 	d := x.note(n)
+	x.endure(killed, n)
 	n.kill()
 	x.town.divided(x.town.alive()...)
 	x.deaths = append(x.deaths, d)
@@ -121,6 +136,7 @@ func (x *weather) kill() {
 		return
 	}
 	d := x.note(n)
+	x.endure(killed, n)
 	n.kill()
 	x.deaths = append(x.deaths, d)
 	x.town.start(launch{space: x.town.space()})
@@ -156,10 +172,12 @@ func (x *weather) freeze() {
 	}
 	x.freezes++
 	x.sicken(n)
+	over := x.endure(frozen, n)
 	n.freeze()
 	x.heal(3*x.plan.ttl+x.plan.ttl/2, func() {
 		delete(x.ill, n)
 		n.thaw()
+		over()
 		x.in(x.about(x.plan.freeze), x.freeze)
 	})
 }
@@ -180,18 +198,20 @@ func (x *weather) partition() {
 		return
 	}
 	lines := []*line{n.database}
-	from := "the database"
+	from, what := "the database", offDatabase
 	if x.random.IntN(2) == 0 {
-		lines, from = nil, "the subsystems"
+		lines, from, what = nil, "the subsystems", offSubsystems
 		for _, l := range n.subsystems {
 			lines = append(lines, l)
 		}
 	}
 	x.sicken(n)
+	over := x.endure(what, n)
 	mend := x.cut(n, lines, from)
 	x.heal(x.about(x.plan.ttl*3/2), func() {
 		delete(x.ill, n)
 		mend()
+		over()
 		x.in(x.about(x.plan.partition), x.partition)
 	})
 }
@@ -228,7 +248,30 @@ func (x *weather) stop() {
 	for _, d := range x.deaths {
 		d.amiss = d.amiss || time.Since(d.at) < 2*x.plan.ttl+time.Second
 	}
+	over := x.endure(stopped, nil)
 	x.town.postgres.StopImmediate(x.town.T)
 	x.town.postgres.Launch(x.town.T)
 	x.town.postgres.WaitReady(x.town.T)
+	over()
+}
+
+// crash kills the server that one of the managed databases is written to.
+func (x *weather) crash() {
+	x.in(x.about(x.plan.crash), x.crash)
+	p := x.estate.patrons[x.random.IntN(len(x.estate.patrons))]
+	if err := x.estate.crash(p.name); err != nil {
+		x.town.Logf("no server of %s is killed: %v", p.name, err)
+		return
+	}
+	x.crashes++
+}
+
+// forever is after everything.
+var forever = time.Unix(1<<40, 0)
+
+// endure notes a spell that begins, and returns what notes its end.
+func (x *weather) endure(what sort, n *node) (over func()) {
+	x.spells = append(x.spells, spell{what, n, time.Now(), forever})
+	i := len(x.spells) - 1
+	return func() { x.spells[i].to = time.Now() }
 }

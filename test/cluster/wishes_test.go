@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -16,6 +15,7 @@ import (
 type orderSpec struct {
 	Value string `json:"value"`
 	Mode  string `json:"mode,omitempty"`
+	Via   string `json:"via,omitempty"`
 }
 
 // kind finds a kind by its plural name.
@@ -30,13 +30,7 @@ func (w *town) kind(plural string) client.Kind {
 
 // apply asks for an object, as often as it takes.
 func (w *town) apply(ctx context.Context, k client.Kind, name string, spec any) error {
-	text, err := json.Marshal(spec)
-	if err != nil {
-		return err
-	}
-	o := &client.Object{Metadata: client.Metadata{Namespace: "default", Name: resource.Name(name)}, Spec: text}
-	_, _, err = w.client.Apply(ctx, k, o, client.WriteOptions{})
-	return err
+	return w.applyIn(ctx, "default", k, name, spec)
 }
 
 func (w *town) mustApply(k client.Kind, name string, spec any) {
@@ -91,10 +85,15 @@ func (w *town) each(count int, do func(i int) error) {
 	}
 }
 
-// raise asks a job for a run, as often as it takes: while one of a key stands, another is not raised.
+// raise asks for something by a signal.
 func (w *town) raise(ctx context.Context, k client.Kind, name string, signal lifecycle.SignalName, key string) error {
+	return w.raiseSignal(ctx, k, name, client.Signal{Name: signal, Key: key, Why: "the test says so"})
+}
+
+// raiseSignal raises a signal, as often as it takes: while one of a key stands, another is not raised.
+func (w *town) raiseSignal(ctx context.Context, k client.Kind, name string, signal client.Signal) error {
 	for {
-		_, err := w.client.Signal(ctx, k, client.Ref{Namespace: "default", Name: resource.Name(name)}, client.Signal{Name: signal, Key: key, Why: "the test says so"})
+		_, err := w.client.Signal(ctx, k, client.Ref{Namespace: "default", Name: resource.Name(name)}, signal)
 		if !errors.Is(err, client.ErrUnknown) {
 			return err
 		}

@@ -14,6 +14,8 @@ import (
 	"github.com/setpointhq/setpoint/client"
 	"github.com/setpointhq/setpoint/examples/postgres"
 	"github.com/setpointhq/setpoint/internal/testkit"
+	"github.com/setpointhq/setpoint/test/internal/fleet"
+	"github.com/setpointhq/setpoint/test/internal/machine"
 	"github.com/setpointhq/setpoint/test/internal/program"
 )
 
@@ -59,7 +61,7 @@ func (s *storm) moment(random *rand.Rand, most time.Duration) {
 // another says that a server's first process is not the one that it was.
 func (s *storm) another(name string, was int) func(database, map[string]server) string {
 	return func(database, map[string]server) string {
-		if now := s.postmaster(name); now == was || now == 0 {
+		if now := s.Postmaster(name); now == was || now == 0 {
 			return fmt.Sprintf("%s has process %d and had %d", name, now, was)
 		}
 		return ""
@@ -68,11 +70,11 @@ func (s *storm) another(name string, was int) func(database, map[string]server) 
 
 // killed kills a server: its first process only, or all of them.
 func (s *storm) killed(name string) struck {
-	pids := s.processes(name)
+	pids := s.Processes(name)
 	if s.random.IntN(2) == 0 {
-		s.send(syscall.SIGKILL, pids[0])
+		s.Send(syscall.SIGKILL, pids[0])
 	} else {
-		s.send(syscall.SIGKILL, pids...)
+		s.Send(syscall.SIGKILL, pids...)
 	}
 	return struck{at: time.Now(), also: s.another(name, pids[0])}
 }
@@ -82,7 +84,7 @@ func (s *storm) killPrimary() (struck, error) {
 	if err != nil {
 		return struck{}, err
 	}
-	return s.killed(primary(d)), nil
+	return s.killed(fleet.Primary(d)), nil
 }
 
 func (s *storm) replica() (string, error) {
@@ -90,11 +92,11 @@ func (s *storm) replica() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	all, err := s.fleet(s.t.Context())
+	all, err := s.members(s.t.Context())
 	if err != nil {
 		return "", err
 	}
-	names := replicas(d, all)
+	names := fleet.Replicas(d, all)
 	return names[s.random.IntN(len(names))], nil
 }
 
@@ -112,13 +114,13 @@ func (s *storm) freezePrimary() (struck, error) {
 	if err != nil {
 		return struck{}, err
 	}
-	name := primary(d)
-	pids := s.processes(name)
-	s.send(syscall.SIGSTOP, pids...)
+	name := fleet.Primary(d)
+	pids := s.Processes(name)
+	s.Send(syscall.SIGSTOP, pids...)
 	s.Await("all processes of "+name+" are stopped", func() (string, bool) {
 		for _, pid := range pids {
-			if !strings.Contains("TtZ", state(pid)) {
-				return state(pid), false
+			if !strings.Contains("TtZ", machine.State(pid)) {
+				return machine.State(pid), false
 			}
 		}
 		return "", true
@@ -131,11 +133,11 @@ func (s *storm) freezePrimary() (struck, error) {
 	for {
 		select {
 		case <-limit.C:
-			s.send(syscall.SIGCONT, pids...)
+			s.Send(syscall.SIGCONT, pids...)
 			s.thawed++
 			return struck{at: at}, nil
 		case <-tick.C:
-			if s.postmaster(name) != pids[0] {
+			if s.Postmaster(name) != pids[0] {
 				s.fenced++
 				return struck{at: at, also: s.another(name, pids[0])}, nil
 			}
@@ -184,9 +186,9 @@ func (s *storm) killHost() (struck, error) {
 	if err != nil {
 		return struck{}, err
 	}
-	s.send(syscall.SIGKILL, pid)
+	s.Send(syscall.SIGKILL, pid)
 	at := time.Now()
-	s.Await("the host's agent has ended", func() (string, bool) { return state(pid), state(pid) == "Z" })
+	s.Await("the host's agent has ended", func() (string, bool) { return machine.State(pid), machine.State(pid) == "Z" })
 	if s.agent != nil {
 		s.Judge(s.agent.Output())
 	}
@@ -221,13 +223,13 @@ func (s *storm) leave() (struck, error) {
 		return struck{}, err
 	}
 	payload := fmt.Sprintf(`{"server": %q}`, name)
-	s.prober.part(name, true)
+	s.prober.Part(name, true)
 	begun, err := s.raise(string(postgres.NeedsUnfollow), payload)
 	begun.also = func(d database, all map[string]server) string {
 		if len(d.Status.Detached) == 0 {
 			return "nobody has left"
 		}
-		rows, err := s.ask(s.t.Context(), all[name], "SELECT pg_is_in_recovery()")
+		rows, err := s.Ask(s.t.Context(), all[name], "SELECT pg_is_in_recovery()")
 		if err != nil || rows[0][0] != "f" {
 			return fmt.Sprintf("%s does not take writes: %v %v", name, rows, err)
 		}
@@ -239,7 +241,7 @@ func (s *storm) leave() (struck, error) {
 			if len(d.Status.Detached) > 0 {
 				return fmt.Sprintf("%v stand alone", d.Status.Detached)
 			}
-			s.prober.part(name, false)
+			s.prober.Part(name, false)
 			return ""
 		}
 		return back, err
@@ -252,7 +254,7 @@ func (s *storm) parameters() (struck, error) {
 	connections := strconv.Itoa(100 + s.random.IntN(5)*10)
 	memory := strconv.Itoa(4+s.random.IntN(8)) + "MB"
 	patch := map[string]any{"spec": map[string]any{"parameters": map[string]string{"max_connections": connections, "work_mem": memory}}}
-	if _, err := s.Client.Patch(s.t.Context(), s.databases, ref("orders"), patch, client.WriteOptions{Strict: true}); err != nil {
+	if _, err := s.Client.Patch(s.t.Context(), s.Databases, fleet.Ref("orders"), patch, client.WriteOptions{Strict: true}); err != nil {
 		return struck{}, err
 	}
 	s.calm("changed parameters", func(_ database, all map[string]server) string {
@@ -266,13 +268,13 @@ func (s *storm) parameters() (struck, error) {
 	begun, err := s.raise(string(postgres.NeedsParameters), "")
 	begun.also = func(d database, all map[string]server) string {
 		for name, v := range all {
-			rows, err := s.ask(s.t.Context(), v, "SELECT current_setting('max_connections'), current_setting('work_mem')")
+			rows, err := s.Ask(s.t.Context(), v, "SELECT current_setting('max_connections'), current_setting('work_mem')")
 			if err != nil {
 				return fmt.Sprintf("%s does not say its settings: %v", name, err)
 			}
 			// One that follows was restarted before the primary, and has no less than that one had.
 			got := rows[0]
-			if got[1] != memory || name == primary(d) && got[0] != connections || got[0] < connections {
+			if got[1] != memory || name == fleet.Primary(d) && got[0] != connections || got[0] < connections {
 				return fmt.Sprintf("%s has %v, want %s and %s; it says that a restart is needed for %v", name, got, connections, memory, v.Status.PendingRestart)
 			}
 		}

@@ -12,15 +12,19 @@ import (
 
 	"github.com/setpointhq/setpoint/internal/testkit"
 	"github.com/setpointhq/setpoint/internal/testkit/pg"
+	"github.com/setpointhq/setpoint/test/internal/ledger"
 	"github.com/setpointhq/setpoint/test/internal/program"
 )
+
+// pace is the time between two rows of one writer.
+const pace = 20 * time.Millisecond
 
 // storm is a service under faults.
 type storm struct {
 	*service
 	random *rand.Rand
-	crowd  *crowd
-	prober *prober
+	crowd  *ledger.Writers
+	prober *ledger.Prober
 	// agent is the host's agent, when the test has started it.
 	agent *testkit.Process
 	// thawed and fenced count how a frozen primary has ended.
@@ -52,24 +56,23 @@ func rage(t *testing.T, store string) {
 	s.Store = store
 	s.Start()
 	s.introduced()
-	s.crowd = newCrowd(t, s.url("app"), program.Size(3, 4))
-	all, err := s.fleet(t.Context())
+	s.crowd = ledger.Write(t, s.URL("app"), program.Size(3, 4), pace)
+	all, err := s.members(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	addresses := map[string]string{}
+	s.prober = ledger.Probe(t, s.Credential("orders", "prober"))
 	for name, v := range all {
-		addresses[name] = v.Status.Address
+		s.prober.Watch(name, v.Status.Address)
 	}
-	s.prober = newProber(t, s.credential("prober"), addresses)
 	s.calm("the beginning", nil)
 	began := time.Now()
 	for n, f := range s.order() {
 		s.suffer(n, f)
 	}
 	lasted := time.Since(began)
-	s.crowd.stop()
-	s.prober.stop()
+	s.crowd.Stop()
+	s.prober.Stop()
 	s.audit("the storm")
 	t.Log(s.report(lasted))
 }
@@ -97,15 +100,15 @@ func (s *storm) suffer(n int, f fault) {
 			s.t.Fatalf("%s: %v\n%s", f.name, err, s.diagnosis())
 		}
 		ctx, cancel := context.WithTimeout(s.t.Context(), calmLimit)
-		recovery, err := s.crowd.ledger.recovery(ctx, done.at)
+		recovery, err := s.crowd.Ledger.Recovery(ctx, done.at)
 		cancel()
 		if err != nil {
 			s.t.Fatalf("after %s: %v\n%s", f.name, err, s.diagnosis())
 		}
 		d := s.calm(f.name, done.also)
-		s.record(f.name, recovery, s.crowd.ledger.pause(done.at))
+		s.record(f.name, recovery, s.crowd.Ledger.Pause(done.at))
 		s.primaries = append(s.primaries, d.Status.Primary)
-		s.t.Logf("%d %s: written again after %v, calm after %v, %s leads, %s", n+1, f.name, recovery.Round(time.Millisecond), time.Since(done.at).Round(time.Millisecond), d.Status.Primary, s.crowd.ledger)
+		s.t.Logf("%d %s: written again after %v, calm after %v, %s leads, %s", n+1, f.name, recovery.Round(time.Millisecond), time.Since(done.at).Round(time.Millisecond), d.Status.Primary, s.crowd.Ledger)
 		s.audit(f.name)
 		if strike = done.heal; strike != nil && s.random.IntN(2) == 0 {
 			s.suffer(n, s.between())
@@ -133,17 +136,16 @@ func (s *storm) record(name string, recovery, pause time.Duration) {
 // audit reads what the database has, through its address, and holds it against both ledgers; and looks for two servers that wrote at once.
 func (s *storm) audit(after string) {
 	s.t.Helper()
-	for url, l := range map[string]*ledger{s.crowd.url: s.crowd.ledger, s.prober.url: s.prober.ledger} {
-		known := l.snapshot()
-		rows, err := rowsOf(s.t, url)
+	for url, l := range map[string]*ledger.Ledger{s.crowd.URL: s.crowd.Ledger, s.prober.URL: s.prober.Ledger} {
+		problems, err := l.Check(s.t.Context(), url)
 		if err != nil {
 			s.t.Fatalf("after %s: read the rows: %v\n%s", after, err, s.diagnosis())
 		}
-		for _, problem := range l.audit(known, rows) {
+		for _, problem := range problems {
 			s.t.Errorf("after %s: %v", after, problem)
 		}
 	}
-	for _, problem := range s.prober.rivals() {
+	for _, problem := range s.prober.Rivals() {
 		s.t.Errorf("after %s: %v", after, problem)
 	}
 	if s.t.Failed() {
@@ -162,7 +164,7 @@ func (s *storm) report(lasted time.Duration) string {
 		last = p
 	}
 	fmt.Fprintf(&b, "%v of storm; writers: %s, 0 lost; prober: %s, %s, 0 lost; %d times another server led; frozen primaries: %d killed by the fence, %d thawed\n",
-		lasted.Round(time.Second), s.crowd.ledger, s.prober, s.prober.ledger, promotions, s.fenced, s.thawed)
+		lasted.Round(time.Second), s.crowd.Ledger, s.prober, s.prober.Ledger, promotions, s.fenced, s.thawed)
 	fmt.Fprintf(&b, "%-32s %5s   %-22s %s\n", "fault", "times", "written again p50/p99", "longest pause p50/p99")
 	var recoveries, pauses []time.Duration
 	line := func(name string, recoveries, pauses []time.Duration) {

@@ -1,9 +1,10 @@
 // Command node is what the tests of the cluster run as processes: a node with a door, and the subsystems that nodes steer.
 //
 //	node serve       # one node: reads what it is from SETPOINT_NODE, a [NodeConfig] in JSON
-//	node subsystems  # all subsystems in one process: reads SETPOINT_SUBSYSTEMS, a [SubsystemsConfig]
+//	node subsystems  # all subsystems of the gateways and of the node's own kinds in one process: reads SETPOINT_SUBSYSTEMS, a [SubsystemsConfig]
+//	node databases NAME FOLDER  # one of the PostgreSQL example's: its host agent, with real servers, or its endpoints
 //
-// A node is assembled as an author assembles one, from the public packages: the gateway example's kinds, and two of its own (kinds.go) whose code can be told to panic,
+// A node is assembled as an author assembles one, from the public packages: the kinds of the gateway example and, if it is told so, those of the PostgreSQL example (databases.go), and some of its own (kinds.go) whose code can be told to panic,
 // hang, or ask for nonsense. What differs is what a test needs to see. The store is wrapped, and notes in a file the first commit under each epoch of each shard and every commit that was
 // refused for its epoch (evidence.go); and a second door makes the node ill (mishaps.go).
 //

@@ -5,16 +5,18 @@ import (
 	"time"
 
 	"github.com/setpointhq/setpoint"
+	"github.com/setpointhq/setpoint/command"
 )
 
 // Group is the API group of the node's own kinds.
 const Group = "test.example"
 
 // OrderSpec asks for one effect. Mode says what goes wrong with it in the controller: "" nothing, "panic", "hang". The value "drop" makes the adapter panic, and "malformed" is
-// refused by the subsystem.
+// refused by the subsystem. Via is the adapter, by default "machines".
 type OrderSpec struct {
 	Value string `json:"value"`
 	Mode  string `json:"mode,omitempty"`
+	Via   string `json:"via,omitempty"`
 }
 
 // OrderStatus says what the subsystem has.
@@ -52,7 +54,11 @@ func ordersWith[T any](m *mishaps, note func(*T, string)) (*setpoint.Definition,
 		case "hang":
 			select {}
 		}
-		effect := machines.Ensure(t, t.NaturalKey(), &request{Value: o.Spec.Value})
+		to := machines
+		if o.Spec.Via != "" {
+			to.Adapter = command.AdapterName(o.Spec.Via)
+		}
+		effect := to.Ensure(t, t.NaturalKey(), &request{Value: o.Spec.Value})
 		if effect.Done() {
 			note(&o.Status, o.Spec.Value)
 		}

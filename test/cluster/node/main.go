@@ -20,8 +20,11 @@ func main() {
 func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if len(os.Args) == 4 && os.Args[1] == "databases" {
+		return databases(ctx, os.Args[2], os.Args[3])
+	}
 	if len(os.Args) != 2 {
-		return fmt.Errorf("want one of: serve, subsystems; got %q", os.Args[1:])
+		return unknown()
 	}
 	switch os.Args[1] {
 	case "serve":
@@ -37,7 +40,11 @@ func run() error {
 		}
 		return subsystems(ctx, c)
 	}
-	return fmt.Errorf("want one of: serve, subsystems; got %q", os.Args[1])
+	return unknown()
+}
+
+func unknown() error {
+	return fmt.Errorf("want one of: serve, subsystems, databases NAME FOLDER; got %q", os.Args[1:])
 }
 
 func configured(variable string, into any) error {

@@ -19,19 +19,22 @@ import (
 	"github.com/setpointhq/setpoint/server"
 	"github.com/setpointhq/setpoint/store"
 	"github.com/setpointhq/setpoint/store/postgres"
+	"github.com/setpointhq/setpoint/telemetry"
 )
 
 // NodeConfig is what a node is.
 type NodeConfig struct {
 	Name  string
 	Store string
-	// Listen is "host:port" of the door.
-	Listen string
-	// Dir takes NAME.evidence and, when the node serves, NAME.address.
+	// Listen is "host:port" of the door, and Admin that of the administrator's.
+	Listen, Admin string
+	// Dir takes NAME.evidence and, when the node serves, NAME.address and NAME.admin.
 	Dir string
 	TTL time.Duration
 	// At are the addresses of the subsystems, by name. Via says through what each of these addresses is reached, for this node.
 	At, Via map[string]string
+	// Databases are the addresses of the subsystems of the PostgreSQL example for this node, by name; none, and the node does not know its kinds.
+	Databases map[string]string
 	// Old is the version of the program that wrote another status.
 	Old bool
 }
@@ -43,34 +46,32 @@ func serve(ctx context.Context, c NodeConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	st, err := open(ctx, c, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, st.Close()) }()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
 		return err
 	}
-	m := &mishaps{}
-	kinds, controllers := parts(c, m)
-	plane, err := setpoint.New(ctx, setpoint.Config{
-		Store: &witnessed{Store: st, name: c.Name, journal: journal, seen: map[store.Fence]bool{}},
-		Kinds: kinds, Controllers: controllers, Adapters: adapters(c, log),
-		Logger: log, Name: c.Name, Version: "test", Address: listener.Addr().String(), LeaseTTL: c.TTL, Grace: 2 * time.Second,
-	})
+	n, err := assembled(ctx, c, journal, listener.Addr().String(), log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	return attend(ctx, c, plane, listener, m, log)
+	defer func() { err = errors.Join(err, n.store.Close()) }()
+	return n.attend(ctx, c, listener, log)
 }
 
-// open opens the database, which may be away just now.
-func open(ctx context.Context, c NodeConfig, log *slog.Logger) (*postgres.Store, error) {
+// node is what a process is made of.
+type node struct {
+	store   *postgres.Store
+	plane   *setpoint.Plane
+	mishaps *mishaps
+	metrics *telemetry.Metrics
+}
+
+// assembled makes the parts of a node, as often as it takes: the database may be away just now. In production whoever supervises the process starts it again.
+func assembled(ctx context.Context, c NodeConfig, journal *journal, address string, log *slog.Logger) (*node, error) {
 	for {
-		st, err := postgres.Open(ctx, postgres.Options{URL: c.Store, Name: c.Name, Logger: log})
+		n, err := assemble(ctx, c, journal, address, log)
 		if err == nil || !errors.Is(err, store.ErrUnavailable) {
-			return st, err
+			return n, err
 		}
 		log.Info("the database is away", "error", err)
 		pause := time.NewTimer(100 * time.Millisecond)
@@ -83,20 +84,43 @@ func open(ctx context.Context, c NodeConfig, log *slog.Logger) (*postgres.Store,
 	}
 }
 
+func assemble(ctx context.Context, c NodeConfig, journal *journal, address string, log *slog.Logger) (n *node, err error) {
+	n = &node{mishaps: &mishaps{}, metrics: telemetry.New()}
+	n.store, err = postgres.Open(ctx, postgres.Options{URL: c.Store, Name: c.Name, Logger: log, Observe: func(g store.GroupStats) { n.metrics.Group(g.Members, g.Duration) }})
+	if err != nil {
+		return nil, err
+	}
+	kinds, controllers := parts(c, n.mishaps)
+	n.plane, err = setpoint.New(ctx, setpoint.Config{
+		Store: &witnessed{Store: n.store, name: c.Name, journal: journal, seen: map[store.Fence]bool{}},
+		Kinds: kinds, Controllers: controllers, Adapters: adapters(c, log),
+		Logger: log, Meter: n.metrics, Name: c.Name, Version: "test", Address: address, LeaseTTL: c.TTL, Grace: 2 * time.Second,
+	})
+	if err != nil {
+		return nil, errors.Join(err, n.store.Close())
+	}
+	n.metrics.Watch(n.plane)
+	return n, nil
+}
+
 // attend runs the plane and its doors until ctx ends.
-func attend(ctx context.Context, c NodeConfig, plane *setpoint.Plane, listener net.Listener, m *mishaps, log *slog.Logger) error {
+func (n *node) attend(ctx context.Context, c NodeConfig, listener net.Listener, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	doors := server.Handler(plane, server.Options{Logger: log})
+	admin, err := openLane(ctx, c.Admin, n.plane, n.metrics.Handler(), log)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	doors := server.Handler(n.plane, server.Options{Logger: log, Metrics: n.metrics.Handler()})
 	mux := http.NewServeMux()
-	mux.Handle("/mishap/", m.handler())
+	mux.Handle("/mishap/", n.mishaps.handler())
 	mux.Handle("/", doors)
 	web := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	web.RegisterOnShutdown(doors.Drain)
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	ends := make(chan error, 2)
-	go func() { ends <- plane.Run(working); cancel() }()
+	go func() { ends <- n.plane.Run(working); cancel() }()
 	go func() {
 		err := web.Serve(listener)
 		if errors.Is(err, http.ErrServerClosed) {
@@ -106,25 +130,29 @@ func attend(ctx context.Context, c NodeConfig, plane *setpoint.Plane, listener n
 		cancel()
 	}()
 	select {
-	case <-plane.Loaded():
-		if err := writeFile(filepath.Join(c.Dir, c.Name+".address"), []byte(listener.Addr().String())); err != nil {
-			return err
+	case <-n.plane.Loaded():
+		for file, at := range map[string]net.Listener{".admin": admin.listener, ".address": listener} {
+			if err := writeFile(filepath.Join(c.Dir, c.Name+file), []byte(at.Addr().String())); err != nil {
+				return err
+			}
 		}
 	case <-ctx.Done():
 	}
 	<-ctx.Done()
 	grace, release := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer release()
-	stopped := web.Shutdown(grace)
+	stopped := errors.Join(web.Shutdown(grace), admin.close(grace))
 	stop()
 	return errors.Join(stopped, <-ends, <-ends)
 }
 
-// parts are the kinds and their controllers: the gateway example's, and the node's own.
+// parts are the kinds and their controllers: the examples', and the node's own.
 func parts(c NodeConfig, m *mishaps) ([]*setpoint.Definition, []setpoint.Controller) {
 	order, driveOrder := orders(c.Old, m)
 	job, driveJob := jobs(m)
-	return append(edge.Kinds(), order, job, registers.Definition), append(edge.Controllers(), driveOrder, driveJob)
+	bell, driveBell := alarms()
+	kinds, controllers := managed(c)
+	return append(kinds, append(edge.Kinds(), order, job, bell, registers.Definition)...), append(controllers, append(edge.Controllers(), driveOrder, driveJob, driveBell)...)
 }
 
 // adapters are the ways to the subsystems, each by the address that this node reaches it at.
@@ -153,5 +181,5 @@ func adapters(c NodeConfig, log *slog.Logger) (all []setpoint.Adapter) {
 	proxies := proxy.NewAdapter(proxy.AdapterOptions{HTTP: web, Certificates: func(string) (certificate, key []byte, err error) {
 		return []byte("a certificate"), []byte("a key"), nil
 	}})
-	return append(all, setpoint.Adapter{Name: "proxies", Adapter: proxies, Policy: policy})
+	return withDatabases(append(all, setpoint.Adapter{Name: "proxies", Adapter: proxies, Policy: policy}), c, log)
 }

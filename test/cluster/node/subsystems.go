@@ -28,7 +28,7 @@ type SubsystemsConfig struct {
 }
 
 // Names are the subsystems.
-var Names = []string{"allocator", "hosts", "authority", "dns", "machines"}
+var Names = []string{"allocator", "hosts", "authority", "dns", "machines", "quiet", poisonedName}
 
 // Refusal is a line of the file "refusals" of a subsystem: a call that came under an epoch that is over.
 type Refusal struct {
@@ -102,11 +102,18 @@ func kit(ctx context.Context, dir string, ready func(net.Addr), answer func(subs
 		return errors.Join(err, server.Close())
 	}
 	ready(listener.Addr())
-	return subsystem.ServeHTTP(ctx, listener, refused(server.Handler(), refusals), server.Close)
+	serves := refused(server.Handler(), refusals)
+	if filepath.Base(dir) == poisonedName {
+		serves = poisoned(serves, filepath.Join(dir, "healed"))
+	}
+	return subsystem.ServeHTTP(ctx, listener, serves, server.Close)
 }
 
 // notebook is a subsystem.Handler whose effects are what the kit remembers of them.
 type notebook struct{ answer func(subsystem.Change) any }
+
+// busy is the value for which nothing is ever done.
+const busy = "busy"
 
 // Start has nothing to take up: the kit remembers.
 func (notebook) Start([]subsystem.Entry, subsystem.LoseFunc) error { return nil }
@@ -118,6 +125,9 @@ func (n notebook) Apply(_ context.Context, change subsystem.Change) subsystem.An
 	}
 	if string(change.Request) == `{"value":"malformed"}` {
 		return subsystem.Refuse(command.Terminal, "the request is malformed: want a value")
+	}
+	if string(change.Request) == `{"value":"`+busy+`"}` {
+		return subsystem.Refuse(command.Retry, "busy, now and always")
 	}
 	stands := change.Standing != nil && change.Standing.Request != nil
 	switch {

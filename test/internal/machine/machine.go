@@ -1,4 +1,4 @@
-package managed
+package machine
 
 import (
 	"crypto/sha256"
@@ -13,49 +13,49 @@ import (
 	"testing"
 )
 
-// machine is the machine on which the servers run: their processes and folders, seen without the host's agent.
-type machine struct {
-	t *testing.T
-	// data is the folder of all servers.
-	data string
+// Machine is the machine on which the servers of a host's agent run: their processes and folders, seen without the agent.
+type Machine struct {
+	T *testing.T
+	// Data is the folder of all servers.
+	Data string
 }
 
 // folder is that of a server, by the name of its object.
-func (m machine) folder(server string) string {
-	return filepath.Join(m.data, "servers", "default+"+server)
+func (m Machine) folder(server string) string {
+	return filepath.Join(m.Data, "servers", "default+"+server)
 }
 
-// socket is the server's own, in the abstract namespace.
-func (m machine) socket(server, port string) string {
+// Socket is the server's own, in the abstract namespace.
+func (m Machine) Socket(server, port string) string {
 	digest := sha256.Sum256([]byte(m.folder(server)))
 	return "@sp-" + hex.EncodeToString(digest[:6]) + "/.s.PGSQL." + port
 }
 
-// postmaster is the first process of a server, 0 when none lives.
-func (m machine) postmaster(server string) int {
+// Postmaster is the first process of a server, 0 when none lives.
+func (m Machine) Postmaster(server string) int {
 	text, err := os.ReadFile(filepath.Join(m.folder(server), "data", "postmaster.pid"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0
 	}
 	if err != nil {
-		m.t.Fatal(err)
+		m.T.Fatal(err)
 	}
 	line, _, _ := strings.Cut(string(text), "\n")
 	pid, err := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil || !strings.Contains(commandLine(pid), m.folder(server)) || state(pid) == "Z" {
+	if err != nil || !strings.Contains(commandLine(pid), m.folder(server)) || State(pid) == "Z" {
 		return 0
 	}
 	return pid
 }
 
-// processes are those of a server: the first one and its children.
-func (m machine) processes(server string) (pids []int) {
-	first := m.postmaster(server)
+// Processes are those of a server: the first one and its children.
+func (m Machine) Processes(server string) (pids []int) {
+	first := m.Postmaster(server)
 	if first == 0 {
 		return nil
 	}
 	pids = append(pids, first)
-	for _, pid := range everybody(m.t) {
+	for _, pid := range everybody(m.T) {
 		if fields := stat(pid); len(fields) > 1 && fields[1] == strconv.Itoa(first) {
 			pids = append(pids, pid)
 		}
@@ -63,11 +63,11 @@ func (m machine) processes(server string) (pids []int) {
 	return pids
 }
 
-// left are all processes that know the folder of the servers, or another one, by their command line.
-func (m machine) left(folders ...string) (found []string) {
-	for _, pid := range everybody(m.t) {
+// Left are all processes that know the folder of the servers, or another one, by their command line.
+func (m Machine) Left(folders ...string) (found []string) {
+	for _, pid := range everybody(m.T) {
 		line := commandLine(pid)
-		for _, folder := range append(folders, m.data) {
+		for _, folder := range append(folders, m.Data) {
 			if strings.Contains(line, folder) {
 				found = append(found, strconv.Itoa(pid)+" "+line)
 			}
@@ -80,17 +80,17 @@ func (m machine) left(folders ...string) (found []string) {
 }
 
 // ours reports whether a process works in the folder of the servers.
-func (m machine) ours(pid int) bool {
+func (m Machine) ours(pid int) bool {
 	folder, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(pid), "cwd"))
-	return err == nil && strings.HasPrefix(folder, m.data+"/")
+	return err == nil && strings.HasPrefix(folder, m.Data+"/")
 }
 
-// send sends a signal to processes; one that has ended meanwhile is no mistake.
-func (m machine) send(signal syscall.Signal, pids ...int) {
-	m.t.Helper()
+// Send sends a signal to processes; one that has ended meanwhile is no mistake.
+func (m Machine) Send(signal syscall.Signal, pids ...int) {
+	m.T.Helper()
 	for _, pid := range pids {
 		if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
-			m.t.Fatalf("signal %v to process %d: %v", signal, pid, err)
+			m.T.Fatalf("signal %v to process %d: %v", signal, pid, err)
 		}
 	}
 }
@@ -125,7 +125,8 @@ func stat(pid int) []string {
 	return strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 }
 
-func state(pid int) string {
+// State is the kernel's letter for what a process does, "Z" when there is none.
+func State(pid int) string {
 	if fields := stat(pid); len(fields) > 0 {
 		return fields[0]
 	}

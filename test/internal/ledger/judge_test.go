@@ -1,4 +1,4 @@
-package managed
+package ledger
 
 import (
 	"strings"
@@ -21,9 +21,9 @@ func TestRivals(t *testing.T) {
 		{"timelines are compared as hexadecimal numbers of one length", map[reigning]*reign{{"a", "0000000A"}: span(1, 5), {"b", "00000009"}: span(6, 9)}, "a had acknowledged"},
 		{"two servers made the same line of history", map[reigning]*reign{{"a", "00000002"}: span(1, 5), {"b", "00000002"}: span(6, 9)}, "both taken writes"},
 	} {
-		p := &prober{reigns: c.reigns}
+		p := &Prober{reigns: c.reigns}
 		said := ""
-		for _, problem := range p.rivals() {
+		for _, problem := range p.Rivals() {
 			said += problem.Error()
 		}
 		if (said == "") != (c.says == "") || !strings.Contains(said, c.says) {
@@ -36,30 +36,30 @@ func TestRivals(t *testing.T) {
 func TestAudit(t *testing.T) {
 	for _, c := range []struct {
 		reason string
-		fate   fate
+		fate   Fate
 		there  bool
 		says   string
 	}{
-		{"an acknowledged row is there", acknowledged, true, ""},
-		{"an acknowledged row is lost", acknowledged, false, "acknowledged rows are lost: [1]"},
-		{"of a row in doubt nothing is known", doubtful, true, ""},
-		{"of a row in doubt nothing is known, also when it is not there", doubtful, false, ""},
-		{"a refused row is there", refused, true, "cannot be: [1]"},
-		{"a refused row is not there", refused, false, ""},
+		{"an acknowledged row is there", Acknowledged, true, ""},
+		{"an acknowledged row is lost", Acknowledged, false, "acknowledged rows are lost: [1]"},
+		{"of a row in doubt nothing is known", Doubtful, true, ""},
+		{"of a row in doubt nothing is known, also when it is not there", Doubtful, false, ""},
+		{"a refused row is there", Refused, true, "cannot be: [1]"},
+		{"a refused row is not there", Refused, false, ""},
 	} {
-		l := newLedger()
-		row := l.next()
+		l := New()
+		row := l.Next()
 		l.fates[row] = c.fate
 		said := ""
-		for _, problem := range l.audit(l.snapshot(), map[int64]bool{row: c.there}) {
+		for _, problem := range l.Audit(l.Snapshot(), map[int64]bool{row: c.there}) {
 			said += problem.Error()
 		}
 		if (said == "") != (c.says == "") || !strings.Contains(said, c.says) {
 			t.Errorf("%s: it says %q, want %q", c.reason, said, c.says)
 		}
 	}
-	l := newLedger()
-	if got := l.audit(l.snapshot(), map[int64]bool{7: true}); len(got) != 1 {
+	l := New()
+	if got := l.Audit(l.Snapshot(), map[int64]bool{7: true}); len(got) != 1 {
 		t.Errorf("a row that nobody has sent: it says %v, want one complaint", got)
 	}
 }

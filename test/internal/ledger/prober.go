@@ -1,4 +1,4 @@
-package managed
+package ledger
 
 import (
 	"context"
@@ -8,19 +8,23 @@ import (
 	"time"
 )
 
-// prober looks from outside whether two servers take writes. It goes to each server's own port, past the address of the database, and writes a row of its own
+// Prober looks from outside whether two servers take writes. It goes to each server's own port, past the address of the database, and writes a row of its own
 // wherever it may. Each row carries the line of history, the timeline, in which the server has written it; a server that is let lead begins a new one.
 //
 // A row that it has written is acknowledged like any other: the server that leads waits for another one before it says so. So the prober adds no danger: on a
 // server that leads no more nothing it writes is acknowledged, and what is there unacknowledged is undone when that server follows.
-type prober struct {
+type Prober struct {
+	// Ledger is what the servers have said to the prober, and URL its way to them.
+	Ledger *Ledger
+	URL    string
+
 	t       *testing.T
-	url     string
-	ledger  *ledger
+	life    context.Context
 	dismiss context.CancelFunc
 	all     sync.WaitGroup
 
-	mu sync.Mutex
+	mu      sync.Mutex
+	watched map[string]bool // by name and address
 	// apart are the servers that have been told to leave: they may take writes for themselves.
 	apart  map[string]bool
 	reigns map[reigning]*reign
@@ -39,37 +43,35 @@ type reign struct {
 // probeEvery is how often each server is asked.
 const probeEvery = 100 * time.Millisecond
 
-// newProber makes the table, and asks all servers from then on.
-func newProber(t *testing.T, url string, addresses map[string]string) *prober {
+// Probe makes the table, and asks nobody yet.
+func Probe(t *testing.T, url string) *Prober {
 	t.Helper()
-	p := &prober{t: t, url: url, ledger: newLedger(), apart: map[string]bool{}, reigns: map[reigning]*reign{}}
-	s, err := connect(t.Context(), url, "", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.query(t.Context(), writeLimit, "CREATE TABLE ledger (id bigint PRIMARY KEY, server text NOT NULL)"); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.leave(); err != nil {
-		t.Fatal(err)
-	}
-	ctx, dismiss := context.WithCancel(context.Background())
-	p.dismiss = dismiss
-	for server, address := range addresses {
-		p.all.Go(func() { p.watch(ctx, server, url, address) })
-	}
-	t.Cleanup(p.stop)
+	p := &Prober{t: t, URL: url, Ledger: New(), watched: map[string]bool{}, apart: map[string]bool{}, reigns: map[reigning]*reign{}}
+	makeTable(t, url, "CREATE TABLE ledger (id bigint PRIMARY KEY, server text NOT NULL)")
+	p.life, p.dismiss = context.WithCancel(context.Background())
+	t.Cleanup(p.Stop)
 	return p
 }
 
-func (p *prober) stop() {
+// Watch asks a server from now on, which listens at an address, unless it is asked already. It must not be called after Stop.
+func (p *Prober) Watch(server, address string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.watched[server+" "+address] {
+		p.watched[server+" "+address] = true
+		p.all.Go(func() { p.watch(p.life, server, p.URL, address) })
+	}
+}
+
+// Stop asks nobody any more.
+func (p *Prober) Stop() {
 	p.dismiss()
 	p.all.Wait()
 }
 
 // watch asks one server.
-func (p *prober) watch(ctx context.Context, server, url, address string) {
-	var s *session
+func (p *Prober) watch(ctx context.Context, server, url, address string) {
+	var s *Session
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
 	for ctx.Err() == nil {
@@ -94,14 +96,14 @@ func (p *prober) watch(ctx context.Context, server, url, address string) {
 	}
 }
 
-func (p *prober) open(ctx context.Context, url, address string) (*session, error) {
+func (p *Prober) open(ctx context.Context, url, address string) (*Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
-	return connect(ctx, url, "tcp", address)
+	return Connect(ctx, url, "tcp", address)
 }
 
-func (p *prober) close(s *session) {
-	if err := s.leave(); err != nil {
+func (p *Prober) close(s *Session) {
+	if err := s.Leave(); err != nil {
 		p.t.Errorf("the prober: %v", err)
 	}
 }
@@ -110,8 +112,8 @@ func (p *prober) close(s *session) {
 const probeLimit = 10 * time.Second
 
 // probe asks whether the server is one that follows, and writes a row if not.
-func (p *prober) probe(ctx context.Context, s *session, server string) error {
-	rows, err := s.query(ctx, probeLimit, "SELECT pg_is_in_recovery()")
+func (p *Prober) probe(ctx context.Context, s *Session, server string) error {
+	rows, err := s.Query(ctx, probeLimit, "SELECT pg_is_in_recovery()")
 	p.mu.Lock()
 	p.asked++
 	p.mu.Unlock()
@@ -119,35 +121,35 @@ func (p *prober) probe(ctx context.Context, s *session, server string) error {
 		return err
 	}
 	before, sent := p.isApart(server), time.Now()
-	row := p.ledger.next()
-	rows, err = s.query(ctx, probeLimit, fmt.Sprintf("INSERT INTO ledger (id, server) VALUES (%d, '%s') RETURNING left(pg_walfile_name(pg_current_wal_lsn()), 8)", row, server))
+	row := p.Ledger.Next()
+	rows, err = s.Query(ctx, probeLimit, fmt.Sprintf("INSERT INTO ledger (id, server) VALUES (%d, '%s') RETURNING left(pg_walfile_name(pg_current_wal_lsn()), 8)", row, server))
 	if err != nil {
-		p.ledger.learn(row, sent, err)
+		p.Ledger.Learn(row, sent, err)
 		return err
 	}
 	if before || p.isApart(server) {
 		return nil // it stays in doubt: what a server that has left has written is given up when it comes back
 	}
-	p.ledger.learn(row, sent, nil)
+	p.Ledger.Learn(row, sent, nil)
 	p.note(server, rows[0][0], sent)
 	return nil
 }
 
-func (p *prober) isApart(server string) bool {
+func (p *Prober) isApart(server string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.apart[server]
 }
 
-// part says that a server may, or may no longer, take writes for itself.
-func (p *prober) part(server string, apart bool) {
+// Part says that a server may, or may no longer, take writes for itself.
+func (p *Prober) Part(server string, apart bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.apart[server] = apart
 }
 
 // note notes a row that a server has acknowledged.
-func (p *prober) note(server, timeline string, sent time.Time) {
+func (p *Prober) note(server, timeline string, sent time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	key := reigning{server, timeline}
@@ -159,8 +161,8 @@ func (p *prober) note(server, timeline string, sent time.Time) {
 	r.until, r.rows = sent, r.rows+1
 }
 
-// rivals are the servers that have taken writes at the same time, or in the same line of history.
-func (p *prober) rivals() (problems []error) {
+// Rivals are the servers that have taken writes at the same time, or in the same line of history.
+func (p *Prober) Rivals() (problems []error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for a, x := range p.reigns {
@@ -178,7 +180,8 @@ func (p *prober) rivals() (problems []error) {
 	return problems
 }
 
-func (p *prober) String() string {
+// String counts what was asked, and who was found to lead.
+func (p *Prober) String() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return fmt.Sprintf("%d questions, %d reigns", p.asked, len(p.reigns))

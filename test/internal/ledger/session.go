@@ -1,4 +1,4 @@
-package managed
+package ledger
 
 import (
 	"context"
@@ -10,25 +10,25 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// session is one connection to a server. It belongs to one goroutine.
-type session struct {
+// Session is one connection to a server. It belongs to one goroutine.
+type Session struct {
 	*pgconn.PgConn
 	raw net.Conn
 	// alone is set when the server has said that a commit may be on it alone: it was told not to wait for another one any more.
 	alone bool
 }
 
-// errAlone is a commit that the server has acknowledged, with the warning that nobody else may have it.
-var errAlone = errors.New("the commit is perhaps on one server only")
+// ErrAlone is a commit that the server has acknowledged, with the warning that nobody else may have it.
+var ErrAlone = errors.New("the commit is perhaps on one server only")
 
-// connect opens a session with a URL, at the URL's address or at another one.
-func connect(ctx context.Context, url, network, address string) (*session, error) {
+// Connect opens a session with a URL, at the URL's address or at another one.
+func Connect(ctx context.Context, url, network, address string) (*Session, error) {
 	config, err := pgconn.ParseConfig(url)
 	if err != nil {
 		return nil, err
 	}
 	config.TLSConfig, config.Fallbacks = nil, nil
-	made := &session{}
+	made := &Session{}
 	config.DialFunc = func(ctx context.Context, _, its string) (net.Conn, error) {
 		if made.raw != nil { // a second connection would be there to cancel what the first has lost sight of
 			return nil, errors.New("one session is one connection")
@@ -49,8 +49,8 @@ func connect(ctx context.Context, url, network, address string) (*session, error
 	return made, nil
 }
 
-// query runs one statement within a limit, and returns its rows. A statement that is its own transaction is committed when it returns without an error.
-func (s *session) query(ctx context.Context, limit time.Duration, sql string) (rows [][]string, err error) {
+// Query runs one statement within a limit, and returns its rows. A statement that is its own transaction is committed when it returns without an error.
+func (s *Session) Query(ctx context.Context, limit time.Duration, sql string) (rows [][]string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	s.alone = false
@@ -59,7 +59,7 @@ func (s *session) query(ctx context.Context, limit time.Duration, sql string) (r
 		return nil, err
 	}
 	if s.alone {
-		return nil, errAlone
+		return nil, ErrAlone
 	}
 	for _, row := range results[len(results)-1].Rows {
 		texts := make([]string, len(row))
@@ -71,8 +71,8 @@ func (s *session) query(ctx context.Context, limit time.Duration, sql string) (r
 	return rows, nil
 }
 
-// leave ends the session at once, without a word to the server, as a client that is cut off.
-func (s *session) leave() error {
+// Leave ends the session at once, without a word to the server, as a client that is cut off.
+func (s *Session) Leave() error {
 	err := s.raw.Close()
 	if errors.Is(err, net.ErrClosed) {
 		err = nil
