@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/setpointhq/setpoint/resource"
@@ -37,11 +38,12 @@ type Config struct {
 	Pause func(ctx context.Context, d time.Duration) error
 }
 
-// Client talks to one server. It may be used by many goroutines at once.
+// Client talks to one server, or to several nodes behind one address: what it reads is no older than what it was shown before. It may be used by many goroutines at once.
 type Client struct {
 	config Config
 	base   *url.URL
 	kinds  kindCache
+	seen   atomic.Uint64 // the newest revision that it was shown, 0 for none
 }
 
 // Ref addresses an object of a kind. Namespace is empty for kinds without namespaces.

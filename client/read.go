@@ -38,7 +38,7 @@ func (o ListOptions) query() url.Values {
 // Get reads one object. It fails with [ErrNotFound].
 func (c *Client) Get(ctx context.Context, k Kind, r Ref) (*Object, error) {
 	o := &Object{}
-	if err := c.call(ctx, request{op: k.op("get", r), method: http.MethodGet, path: k.at(r)}, o); err != nil {
+	if err := c.read(ctx, request{op: k.op("get", r), method: http.MethodGet, path: k.at(r)}, o); err != nil {
 		return nil, err
 	}
 	return o, nil
@@ -47,8 +47,8 @@ func (c *Client) Get(ctx context.Context, k Kind, r Ref) (*Object, error) {
 // List reads one page of a list. [ErrExpired] says that Continue came too late: begin again.
 func (c *Client) List(ctx context.Context, k Kind, o ListOptions) (*List, error) {
 	var wire wireList
-	r := request{op: "list " + k.String(), method: http.MethodGet, path: k.path(o.Namespace), query: o.query()}
-	if err := c.call(ctx, r, &wire); err != nil {
+	r := request{op: "list " + k.String(), method: http.MethodGet, path: k.path(o.Namespace), query: o.query(), list: true}
+	if err := c.read(ctx, r, &wire); err != nil {
 		return nil, err
 	}
 	for _, item := range wire.Items {

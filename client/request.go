@@ -38,6 +38,8 @@ type request struct {
 	accept  string
 	content string
 	body    []byte
+	// list: it reads a list, of which the server has to be told how a resourceVersion is meant.
+	list bool
 	// stream leaves the timeout to the caller.
 	stream bool
 	// repeatable says that the request may be sent again although it may have been executed.
@@ -63,6 +65,7 @@ func (c *Client) call(ctx context.Context, r request, into any) error {
 	if err := json.Unmarshal(body, into); err != nil {
 		return fmt.Errorf("%s: the reply of %s cannot be read: %w", r.op, c.Server(), err)
 	}
+	c.saw(into)
 	return nil
 }
 
@@ -172,12 +175,14 @@ func mayPass(err error, r request) bool {
 	if !errors.As(err, &status) {
 		return r.repeatable || neverSent(err)
 	}
-	switch status.Code {
-	case http.StatusTooManyRequests:
+	switch {
+	case behind(err):
+		return false // it has waited already
+	case status.Code == http.StatusTooManyRequests:
 		return true
-	case http.StatusServiceUnavailable:
+	case status.Code == http.StatusServiceUnavailable:
 		return r.repeatable || status.RetryAfter > 0
-	case http.StatusBadGateway, http.StatusGatewayTimeout:
+	case status.Code == http.StatusBadGateway, status.Code == http.StatusGatewayTimeout:
 		return r.repeatable
 	}
 	return false

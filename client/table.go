@@ -50,8 +50,8 @@ func (c *Client) Table(ctx context.Context, k Kind, o ListOptions) (*Table, erro
 	var all *Table
 	for {
 		var wire wireTable
-		r := request{op: "list " + k.String(), method: http.MethodGet, path: k.path(o.Namespace), query: o.query(), accept: mediaTable}
-		if err := c.call(ctx, r, &wire); err != nil {
+		r := request{op: "list " + k.String(), method: http.MethodGet, path: k.path(o.Namespace), query: o.query(), accept: mediaTable, list: true}
+		if err := c.read(ctx, r, &wire); err != nil {
 			return nil, err
 		}
 		page := wire.table()
@@ -70,7 +70,7 @@ func (c *Client) Table(ctx context.Context, k Kind, o ListOptions) (*Table, erro
 func (c *Client) Row(ctx context.Context, k Kind, ref Ref) (*Table, error) {
 	var wire wireTable
 	r := request{op: k.op("get", ref), method: http.MethodGet, path: k.at(ref), accept: mediaTable}
-	if err := c.call(ctx, r, &wire); err != nil {
+	if err := c.read(ctx, r, &wire); err != nil {
 		return nil, err
 	}
 	return wire.table(), nil

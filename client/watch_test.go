@@ -128,7 +128,7 @@ func TestFollowListsAgain(t *testing.T) {
 		"DELETED goes@3", "MODIFIED changes@25", "ADDED new@26", "SYNCED", "DELETED same@31",
 	})
 	path := "GET /apis/edge.example/v1/gateways"
-	equal(t, "requests", s.requests(), []string{path, path + " from 10", path + " from 11", path, path + " from 30"})
+	equal(t, "requests", s.requests(), []string{path, path + " from 10", path + " from 11", path + " from 10", path + " from 30"})
 }
 
 // TestWait: the condition is asked about what is there at first, and after each change.
