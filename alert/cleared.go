@@ -39,13 +39,12 @@ func (k *cleared) note(changes []Change, now time.Time) {
 	}
 }
 
-// take returns what is kept, by key, and keeps it no more.
-func (k *cleared) take(now time.Time) (all []Change) {
+// recent returns what is kept, by key. It is kept on: who begins to tell may have to cease before a receiver has heard of it, and begin again.
+func (k *cleared) recent(now time.Time) (all []Change) {
 	k.note(nil, now)
 	for _, c := range k.changes {
 		all = append(all, c.Change)
 	}
-	clear(k.changes)
 	slices.SortFunc(all, func(a, b Change) int { return a.Group.Key.Compare(b.Group.Key) })
 	return all
 }

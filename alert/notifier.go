@@ -164,7 +164,7 @@ func (n *Notifier) tell() {
 	n.mu.Lock()
 	var again []Change
 	if !silent && n.quiet.Swap(false) {
-		again = n.cleared.take(now)
+		again = n.cleared.recent(now)
 		n.grouper.Renew()
 	}
 	changes := n.grouper.Changes(now)

@@ -83,3 +83,27 @@ func TestWhatClearsBetweenTwoIsToldAsCleared(t *testing.T) {
 		})
 	}
 }
+
+// TestARecoveryOutlivesAShortSilence: what was to be told as cleared, and could not be delivered before somebody else seemed to tell, is told by who begins again: there may have been nobody else.
+func TestARecoveryOutlivesAShortSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var silent atomic.Bool
+		silent.Store(true)
+		chat := &receiver{answer: down}
+		n := alert.New(alert.Options{Senders: []*alert.Sender{webhook(t, chat, nil)}, Silent: silent.Load})
+		end := run(n)
+		fill(t, n.Set, 0, 2)
+		time.Sleep(time.Hour + time.Second)
+		n.Forget(device(0))
+		n.Forget(device(1))
+		time.Sleep(10 * time.Second)
+		for _, s := range []bool{false, true, false} { // the other has died; the database is away for a moment; this one goes on
+			silent.Store(s)
+			time.Sleep(30 * time.Second)
+		}
+		chat.set(nil)
+		time.Sleep(2 * time.Minute)
+		wantEvents(t, chat, "cleared NoAddress 0")
+		wantEnd(t, end, nil)
+	})
+}

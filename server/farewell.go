@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"sync"
@@ -19,7 +18,7 @@ type farewell struct {
 	changed chan struct{} // has room for one
 }
 
-// farewellTime is how long a server that stops waits for requests on the connections that it has. Who says nothing for so long is not likely to at the moment at which they are closed.
+// farewellTime is how long, at most, a server that stops waits for requests on the connections that it has. Who says nothing for so long is not likely to at the moment at which they are closed.
 const farewellTime = time.Second
 
 func newFarewell(next http.Handler) *farewell {
@@ -52,9 +51,10 @@ func (f *farewell) note(c net.Conn, state http.ConnState) {
 	}
 }
 
-// wait returns when no connection is left, when the time is over, or when ctx ends. One that is busy counts: its answer may have been begun before, and not say that it is the last.
-func (f *farewell) wait(ctx context.Context) {
-	limit := time.NewTimer(farewellTime)
+// wait returns when no connection is left, or when the time is over: at most half of the grace period, as who is busy is told of the end, and has to end, in the rest. One that is busy counts: its answer may have
+// been begun before, and not say that it is the last.
+func (f *farewell) wait(grace time.Duration) {
+	limit := time.NewTimer(min(farewellTime, grace/2))
 	defer limit.Stop()
 	for {
 		f.mu.Lock()
@@ -67,8 +67,6 @@ func (f *farewell) wait(ctx context.Context) {
 		select {
 		case <-f.changed:
 		case <-limit.C:
-			return
-		case <-ctx.Done():
 			return
 		}
 	}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"io"
 	"net"
 	"net/http"
@@ -50,7 +49,7 @@ func TestFarewell(t *testing.T) {
 	}
 	testkit.Wait(t, "both connections are there", func() bool { return leave.left() == 2 })
 	gone := make(chan struct{})
-	go func() { leave.wait(context.Background()); close(gone) }()
+	go func() { leave.wait(time.Minute); close(gone) }()
 	testkit.Wait(t, "the server leaves", func() bool {
 		leave.mu.Lock()
 		defer leave.mu.Unlock()

@@ -134,9 +134,10 @@ func run(ctx context.Context, o Options, plane *setpoint.Plane, listener net.Lis
 	go func() { raise(ctx); ends <- nil }()
 
 	<-ctx.Done()
-	grace, release := context.WithTimeout(context.WithoutCancel(ctx), max(o.Grace, time.Second))
+	patience := max(o.Grace, time.Second)
+	grace, release := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer release()
-	leave.wait(grace)
+	leave.wait(patience)
 	stopped := web.Shutdown(grace)
 	stopWorking()
 	return errors.Join(stopped, <-ends, <-ends, <-ends, <-ends, <-ends, <-ends)
