@@ -156,7 +156,7 @@ func (p *Plane) Standby() string { return p.engine.Standby() }
 const charge = 0
 
 // InCharge reports whether this process is the one, of all that share its store, that does what is to be done once: telling people, for instance; and otherwise what is closed when that may have
-// changed. Of several nodes at most one is: a node that is cut off from the database ceases to be by its own clock, before another can begin. So who does something again and again asks each time. A process that
+// changed. Of several nodes at most one is: a node that is cut off from the database ceases to be by its own clock, before another can begin. So who does something again and again asks each time. (The clock of a machine that sleeps stands still, and what is on its way is not called back.) A process that
 // has its store for itself stays in charge while the store does not answer, as nobody else could be.
 func (p *Plane) InCharge() (now bool, changed <-chan struct{}) {
 	now, changed = p.owner.Trusted(charge)

@@ -23,8 +23,8 @@ func (a *app) takeup() *cobra.Command {
 		Short: "Pause the take-up of a large backlog, or let it go on",
 		Long: `A node that starts, or that gets shards of another one, gives each object in them a turn, in the background: the take-up. When that is more than your subsystems can bear, pause it. It holds for all nodes.
 
-While it is paused, nodes have and take shards as ever, what changes is worked on at once, and commands that are under way are brought to their end, also those of a node that died. Objects that only wait to be looked at
-wait, and with them their timers and limits. It survives restarts, and goes on where it was.
+While it is paused, nodes have and take shards as ever, what changes is worked on at once, and commands and actions that are under way are brought to their end, also those of a node that died. So is what was asked for while
+nobody had its shard. Other objects wait, and with them their timers and limits; controllers that run everywhere do not. It survives restarts, and goes on where it was.
 
 setpoint nodes tells of a pause, and so does setpoint doctor, with the number of objects that wait on the node that answers.`,
 		Args: a.noSuchCommand,

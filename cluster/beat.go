@@ -176,7 +176,7 @@ func (l *loop) illness(paused bool) string {
 	case paused:
 		return "an operator has paused it"
 	case l.away():
-		return "it was away until a moment ago"
+		return store.JustBack
 	}
 	return ""
 }

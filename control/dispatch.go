@@ -159,10 +159,11 @@ func (d *dispatcher) take(ctx context.Context, unit string) (*command.Command, s
 func (d *dispatcher) takeOutside(ctx context.Context, c *command.Command) (*command.Command, store.Fence, queue.Verdict) {
 	limited, cancel := context.WithTimeout(ctx, d.policy.Timeout)
 	defer cancel()
-	switch {
-	case d.engine.recent(limited) != nil:
-		return nil, store.Fence{}, queue.Verdict{End: queue.Failed} // the engine has told that its commits fail
-	case !d.unchanged(c):
+	if err := d.engine.recent(limited); err != nil {
+		d.engine.log.Debug("a command that runs everywhere waits until it is known to be wanted still", "command", c.Slot.String(), "error", err)
+		return nil, store.Fence{}, queue.Verdict{End: queue.Failed}
+	}
+	if !d.unchanged(c) {
 		return nil, store.Fence{}, queue.Verdict{End: queue.Waiting, Due: time.Now()}
 	}
 	return c, store.Fence{Scope: everywhereScope, Epoch: resource.Epoch{Incarnation: d.engine.store.Info().Incarnation}}, queue.Verdict{}

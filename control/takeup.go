@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/setpointhq/setpoint/resource"
+	"github.com/setpointhq/setpoint/view"
 )
 
 // TakeUp says how far the take-up is of what this process has gained.
@@ -73,6 +74,6 @@ func (r *remnant) end() {
 // count counts the objects of a kind that are to be taken up, beside the take-up, which does not wait for it: in a large plane it takes a second. It ends with ctx.
 func (e *Engine) count(ctx context.Context, kind resource.KindID, which func(resource.Key) bool, r *remnant) {
 	for p := (keysPage{last: resource.Key{Kind: kind}, more: true}); p.more && ctx.Err() == nil; r.add(len(p.keys), 0) {
-		p = e.page(p.last, which)
+		p = e.page(p.last, func(_ *view.Snapshot, o *resource.Object) bool { return which(o.Key) })
 	}
 }

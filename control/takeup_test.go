@@ -99,6 +99,18 @@ var owners = map[string]func(*bench, string) cluster.Owner{
 	},
 }
 
+// ask changes what is asked for of an object.
+func (b *bench) ask(name resource.Name) {
+	b.t.Helper()
+	o, err := b.store.Object(b.t.Context(), nt.Key("default", name))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	next := o.Clone()
+	next.Spec, next.Generation = []byte(`{"value":"other"}`), o.Generation+1
+	b.put(store.ObjectWrite{Object: next, Expect: o.Revision})
+}
+
 // onceAgain ends the engine in order, and runs another one.
 func (b *bench) onceAgain(owner cluster.Owner) {
 	b.t.Helper()
@@ -201,8 +213,8 @@ func TestAPauseInTheMidst(t *testing.T) {
 	}
 }
 
-// TestAPauseHoldsControllersThatRunEverywhere: a start is a start for them too, and they wait for a first word of the database.
-func TestAPauseHoldsControllersThatRunEverywhere(t *testing.T) {
+// TestAPauseDoesNotHoldControllersThatRunEverywhere: they keep others alive.
+func TestAPauseDoesNotHoldControllersThatRunEverywhere(t *testing.T) {
 	for name, owner := range owners {
 		t.Run(name, func(t *testing.T) {
 			var turns tally
@@ -211,19 +223,59 @@ func TestAPauseHoldsControllersThatRunEverywhere(t *testing.T) {
 				b.pause(time.Hour)
 				b.engine = b.with(owner(b, "one"))
 				b.run()
-				b.create(nt, "new")
 				b.advance(time.Minute)
-				if n, _ := turns.objects(); n != 1 || turns.of("new") != 1 {
-					t.Errorf("%d objects had a turn; want the new one alone", n)
-				}
-				b.pause(0)
-				b.advance(time.Second)
-				if n, _ := turns.objects(); n != 21 {
-					t.Errorf("%d objects had a turn, want all 21", n)
+				if n, most := turns.objects(); n != 20 || most != 1 {
+					t.Errorf("%d objects had a turn, at most %d; want all 20, once", n, most)
 				}
 			})
 		})
 	}
+}
+
+// TestWhatSomebodyWaitsForIsNotPaused: what was asked for while nobody had the shard has woken nobody, and the take-up that would find it stands still.
+func TestWhatSomebodyWaitsForIsNotPaused(t *testing.T) {
+	var turns tally
+	driver := notes.Driver("driver", func(turn *setpoint.Turn, n *thing) setpoint.Outcome {
+		turns.turn(n.Name)
+		return setpoint.Done()
+	})
+	runBench(t, control.Config{Controllers: []setpoint.Controller{driver}}, func(b *bench) {
+		b.backlog(10)
+		b.engine = b.with(owners["member"](b, "one"))
+		b.run()
+		b.advance(time.Minute)
+		before := map[resource.Name]int{}
+		for i := range 10 {
+			name := resource.Name(fmt.Sprintf("old-%04d", i))
+			if before[name] = turns.of(name); before[name] == 0 {
+				b.t.Fatalf("%s had no turn", name)
+			}
+		}
+		b.pause(time.Hour)
+		if err := b.sharded().Cordon(b.t.Context(), "one", true); err != nil {
+			b.t.Fatal(err)
+		}
+		b.advance(time.Minute)
+		b.ask("old-0003")
+		b.label(nt, "old-0004")
+		b.advance(time.Minute)
+		if err := b.sharded().Cordon(b.t.Context(), "one", false); err != nil {
+			b.t.Fatal(err)
+		}
+		b.advance(time.Minute)
+		for name, n := range before {
+			if more := turns.of(name) - n; (more > 0) != (name == "old-0003") {
+				b.t.Errorf("%s had %d more turns; want some for what was asked for, and none for the rest", name, more)
+			}
+		}
+		b.pause(0)
+		b.advance(time.Minute)
+		for name, n := range before {
+			if turns.of(name) == n {
+				b.t.Errorf("%s had no turn after the pause", name)
+			}
+		}
+	})
 }
 
 // TestWhatIsLostDuringAPauseIsNotTakenUp: and what comes back is taken up once.

@@ -51,6 +51,9 @@ type NodeID string
 // ShardScope is the scope of a shard's epoch, in a [Fence] and in calls: "shard/17".
 func ShardScope(shard int) Scope { return Scope(fmt.Sprintf("shard/%d", shard)) }
 
+// JustBack is the [Beat].Trouble of a node that was not answered for a moment, and is answered again: others need not wait for it.
+const JustBack = "it was away until a moment ago"
+
 // Beat is what a node says of itself.
 type Beat struct {
 	Node NodeID
@@ -62,7 +65,7 @@ type Beat struct {
 	TTL     time.Duration
 	// Known is the version of the assignments that the node has: the answer brings them only when there is another one.
 	Known uint64
-	// Trouble is what keeps the node from its work, "" when nothing does.
+	// Trouble is what keeps the node from its work, "" when nothing does; [JustBack] passes by itself.
 	Trouble string
 	// Clock is the node's, to be compared.
 	Clock time.Time

@@ -148,7 +148,7 @@ func inTrouble(f *Facts) (findings []Finding) {
 		severity = Critical
 	}
 	for _, n := range f.members() {
-		if n.Trouble != "" {
+		if n.Trouble != "" && n.Trouble != store.JustBack { // which is over by the time that anybody looks
 			findings = append(findings, Finding{
 				Severity: severity, Code: "NodeInTrouble", Object: about(n), What: fmt.Sprintf("says that its work does not move: %s; it has %d shards", n.Trouble, n.Shards),
 				Why:    "it is alive and makes no progress; the others are dealt its shards, and when it is the last one, nothing works as it should",

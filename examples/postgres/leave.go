@@ -40,6 +40,10 @@ var unfollow = action{Steps: []step{
 		if p == "" {
 			return
 		}
+		if !f.spares(p) { // whoever was to stay has died since
+			r.Refuse("%s cannot be spared: nobody else follows, and the primary does not answer", p)
+			return
+		}
 		r.Object.Status.Candidate = p
 		r.Object.Status.Detached = append(r.Object.Status.Detached, p)
 		f.alone()

@@ -23,7 +23,7 @@ func (s *Store) Pause(ctx context.Context, by string, length time.Duration) (p s
 			if length > 0 {
 				next = store.Pause{By: by, Since: now, Until: now.Add(length)}
 			}
-			if have := w.pause.at(now); have.On() && length > 0 {
+			if have := w.pause.at(now); have.On() && length > 0 && have.Since.Before(now) { // a clock may have been set back
 				next.Since = have.Since
 			}
 			if w.pause == (pause{}) && length == 0 {

@@ -34,7 +34,7 @@ BEGIN
   on_now := EXISTS (SELECT 1 FROM setpoint.pause p WHERE p.until > now);
   IF p_length > '0' THEN
     INSERT INTO setpoint.pause AS p (id, by_whom, since, until) VALUES (1, p_by, now, now + p_length)
-      ON CONFLICT (id) DO UPDATE SET by_whom = excluded.by_whom, until = excluded.until, since = CASE WHEN p.until > now THEN p.since ELSE now END;
+      ON CONFLICT (id) DO UPDATE SET by_whom = excluded.by_whom, until = excluded.until, since = CASE WHEN p.until > now THEN least(p.since, now) ELSE now END;
   ELSE
     DELETE FROM setpoint.pause;
   END IF;
