@@ -92,7 +92,12 @@ var follow = action{Steps: []step{
 		f.declare(p, f.primary)
 	}),
 	setpoint.Wait("isFollowing", func(r *run) bool {
-		s, ok := fleetIn(r).server(r.Object.Status.Candidate)
+		f := fleetIn(r)
+		if primary, ok := f.server(f.primary); !ok || primary.State == Unavailable {
+			r.Refuse("%s does not answer, and there is nobody to follow: who leads is to be decided first", f.primary)
+			return false
+		}
+		s, ok := f.server(r.Object.Status.Candidate)
 		return ok && s.Ready() && s.Status.Following == s.Spec.Upstream
 	}).Within(followWithin),
 	setpoint.Set("forget", func(r *run) { r.Object.Status.Candidate = "" }),

@@ -409,3 +409,22 @@ func TestTheLastOneLeaves(t *testing.T) {
 		}
 	})
 }
+
+// TestFollowingDoesNotHideADeadPrimary: to follow may take long, and while an action is under way nothing else sees that the primary is given up.
+func TestFollowingDoesNotHideADeadPrimary(t *testing.T) {
+	witnessed(t, 2, func(w *setpointtest.World, _ *simulation, v *witness) {
+		raise(w, Databases.Definition, "orders", setpoint.SignalRequest{Name: NeedsUnfollow, Payload: []byte(`{"server":"orders.s1-2"}`)})
+		w.Converge(time.Hour)
+		v.refuse("follow "+s2, true)
+		raise(w, Databases.Definition, "orders", setpoint.SignalRequest{Name: NeedsFollow})
+		w.Advance(time.Second)
+		if d := state(w); d.Action == nil || d.Action.Name != "Follow" {
+			t.Fatalf("it does not follow: %+v", d.Last)
+		}
+		raise(w, Servers.Definition, "orders.s1-0", setpoint.SignalRequest{Name: Missed})
+		w.Advance(time.Minute)
+		if d := state(w); d.Status.Primary != "s1-1" {
+			t.Errorf("%s leads a minute after the primary died\n%s", d.Status.Primary, waiting(w))
+		}
+	})
+}
