@@ -67,6 +67,10 @@ func TestWaitForTheStandbyCanceled(t *testing.T) {
 	settle(t, s)
 	server.Exec(t, name, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
 	server.Exec(t, name, "SELECT pg_reload_conf()")
+	testkit.Wait(t, "the server has read its configuration", func() bool {
+		return server.Exec(t, name, "SHOW synchronous_standby_names")[0][0] == "nobody"
+	})
+	server.Exec(t, name, "CHECKPOINT") // it is the checkpointer who tells sessions to wait
 	type outcome struct {
 		rev store.Receipt
 		err error
