@@ -94,9 +94,11 @@ func (w *watcher) run(ctx context.Context) error {
 		before, began := w.position, w.reached
 		err := w.connection(ctx)
 		switch {
+		case errors.Is(err, errLeft): // first of all: whoever has left is told nothing more
+			return err
 		case ctx.Err() != nil:
 			return fmt.Errorf("watch %s: %w", w.kind, context.Cause(ctx))
-		case errors.Is(err, errLeft), errors.Is(err, ErrExpired), w.final(err):
+		case errors.Is(err, ErrExpired), w.final(err):
 			return err
 		case !w.reached && failures+1 >= w.client.config.Attempts:
 			return err

@@ -161,3 +161,19 @@ func TestWaitEndsWithContext(t *testing.T) {
 		t.Errorf("%v, %v; want the last form and the cause", o, err)
 	}
 }
+
+// TestAWatchThatIsLeftAsItsContextEnds: it is told nothing more, not even that.
+func TestAWatchThatIsLeftAsItsContextEnds(t *testing.T) {
+	_, c := newScript(t, stay(event("ADDED", gateway("a", 1, ""))))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	seen := 0
+	for range c.Watch(ctx, gateways, client.WatchOptions{From: "1"}) {
+		seen++
+		cancel()
+		break
+	}
+	if seen != 1 {
+		t.Errorf("%d events, want 1", seen)
+	}
+}
