@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/setpointhq/setpoint/command"
@@ -46,6 +48,9 @@ func ServeHTTP(ctx context.Context, listener net.Listener, handler http.Handler,
 		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10,
 	}
+	unused := &unused{connections: map[net.Conn]bool{}}
+	server.ConnState = unused.note
+	server.RegisterOnShutdown(unused.close)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	var err error
@@ -65,6 +70,44 @@ func ServeHTTP(ctx context.Context, listener net.Listener, handler http.Handler,
 		err = nil
 	}
 	return errors.Join(err, closed, shut)
+}
+
+// unused are the connections on which nothing was asked yet: clients make some in advance. A server that stops would wait for each of them, for five seconds.
+type unused struct {
+	mu          sync.Mutex
+	connections map[net.Conn]bool
+	closed      bool
+}
+
+// note is told what becomes of connections.
+func (u *unused) note(c net.Conn, state http.ConnState) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.connections, c)
+	switch {
+	case state != http.StateNew:
+	case u.closed:
+		closeUnused(c)
+	default:
+		u.connections[c] = true
+	}
+}
+
+// close closes them, and those that come still.
+func (u *unused) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.closed = true
+	for c := range u.connections {
+		closeUnused(c)
+	}
+}
+
+// closeUnused closes a connection of which nobody expects anything; its failure changes nothing, as the server closes all that is left.
+func closeUnused(c net.Conn) {
+	if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		slog.Debug("close a connection that was not used", "error", err)
+	}
 }
 
 // readBody decodes a bounded body; when it cannot, it has answered.
